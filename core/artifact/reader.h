@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Reader: proves that one file of one format loads, without executing anything in it. One file per
+// format implements it; reader registry in readers.cc. Foreign bytes: every length is checked
+// before it is used, memory is bounded, and each reader has a fuzz target.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace rgt {
+
+// From cheap to deep; each includes the ones before it as far as the format has them.
+enum class Depth { present, digest, structure, checksums, values, resume };
+std::string_view depth_name(Depth depth);
+Result<Depth> parse_depth(std::string_view name);
+
+enum class ArtifactVerdict { ok, corrupt, hostile, incomplete, unverified };
+std::string_view artifact_verdict_name(ArtifactVerdict verdict);
+
+struct Finding {
+  enum class Severity { info, warning, error } severity = Severity::info;
+  std::string what = {};  // one clean sentence: what was found, where, what was expected
+};
+
+struct ArtifactReport {
+  std::string path = {};    // as given
+  std::string format = {};  // "pytorch_zip", "safetensors", "json", "csv", "plain", ...
+  std::string reader = {};  // "<name>/<version>"
+  ArtifactVerdict verdict = ArtifactVerdict::unverified;
+  Depth depth = Depth::present;  // the deepest level that was completed
+  std::uint64_t size = 0;
+  std::string sha256 = {};  // empty below Depth::digest
+  std::uint64_t tensors = 0, parameters = 0;
+  std::vector<Finding> findings = {};  // at most 50
+};
+
+struct CheckOptions {
+  Depth depth = Depth::resume;  // as deep as the format allows
+};
+
+// Never throws, never crashes on any bytes; a file that cannot be read is a report with `corrupt`
+// or `incomplete` and a finding that says why. `stop` ends it within a second (Code::cancelled).
+Result<ArtifactReport> check_artifact(const std::filesystem::path& path,
+                                      const CheckOptions& options, std::stop_token stop);
+
+// Every regular file below a folder (sorted), or the file itself. Code::not_found if neither.
+Result<std::vector<ArtifactReport>> check_paths(const std::vector<std::filesystem::path>& paths,
+                                                const CheckOptions& options, std::stop_token stop);
+
+}  // namespace rgt

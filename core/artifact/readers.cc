@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The registry: which reader for which bytes. Content decides before the name does.
+#include <algorithm>
+#include <array>
+
+#include "core/artifact/format.h"
+#include "core/base/digest.h"
+#include "core/base/text.h"
+
+namespace rgt {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kFilesMost = 100000;
+constexpr std::size_t kFindingsMost = 50;
+
+using Read = Result<void> (*)(const FileBytes&, Depth, std::stop_token, ArtifactReport&);
+
+bool begins_like_safetensors(std::string_view head, std::uint64_t size) {
+  if (head.size() < 9) return false;
+  const std::uint64_t header = Cursor(head).little(8);
+  return head[8] == '{' && header >= 2 && header <= size - 8;
+}
+
+bool has_ending(const fs::path& path, std::initializer_list<std::string_view> endings) {
+  const std::string ending = to_lower(path.extension().string());
+  return std::find(endings.begin(), endings.end(), ending) != endings.end();
+}
+
+Read reader_for(const fs::path& path, std::string_view head, std::uint64_t size) {
+  if (head.starts_with("PK\x03\x04")) return read_pytorch_zip;
+  if (has_ending(path, {".safetensors"}) || begins_like_safetensors(head, size))
+    return read_safetensors;
+  if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)
+    return read_pytorch_legacy;
+  if (has_ending(path, {".json"})) return read_json;
+  if (has_ending(path, {".jsonl", ".ndjson"})) return read_json_lines;
+  if (has_ending(path, {".csv", ".tsv"})) return read_csv;
+  return nullptr;
+}
+
+// No reader knows these bytes.
+void judge_plain(const fs::path& path, ArtifactReport& report) {
+  report.format = "plain";
+  report.reader = "plain/1";
+  Judgement judgement(report);
+  if (has_ending(path, {".pt", ".pth", ".ckpt"})) {
+    judgement.fail(ArtifactVerdict::corrupt,
+                   "it is named like a PyTorch checkpoint and does not begin like one");
+  } else {
+    judgement.fail(ArtifactVerdict::unverified,
+                   "its format has no reader: only its digest can be compared");
+  }
+}
+
+Result<std::string> digest_of(const FileBytes& file, std::stop_token stop) {
+  Sha256 hash;
+  auto done = file.for_each_piece(0, file.size(), stop, [&](std::string_view bytes) {
+    hash.update(bytes.data(), bytes.size());
+  });
+  if (!done) return done.error();
+  return hash.finish();
+}
+
+}  // namespace
+
+void Judgement::add(Finding::Severity severity, std::string what) {
+  if (report_.findings.size() < kFindingsMost)
+    report_.findings.push_back({severity, std::move(what)});
+}
+
+void Judgement::fail(ArtifactVerdict verdict, std::string what) {
+  add(Finding::Severity::error, std::move(what));
+  // The worst stays: an attack is not hidden behind damage.
+  if (!failed_ || verdict == ArtifactVerdict::hostile) report_.verdict = verdict;
+  failed_ = true;
+}
+
+void report_values(const ValueTotals& totals, Judgement& judgement) {
+  if (totals.not_finite > 0) {
+    judgement.warn(std::to_string(totals.not_finite) +
+                   " values are NaN or infinite, the first in " + totals.first_not_finite);
+  }
+  if (totals.all_zero > 0) {
+    judgement.info(std::to_string(totals.all_zero) + " of " + std::to_string(totals.tensors) +
+                   " tensors are all zero");
+  }
+  if (totals.all_zero == totals.tensors && totals.tensors > 0)
+    judgement.warn("every tensor is all zero");
+}
+
+std::string_view depth_name(Depth depth) {
+  constexpr std::array<std::string_view, 6> kNames{"present",   "digest", "structure",
+                                                   "checksums", "values", "resume"};
+  return kNames[static_cast<std::size_t>(depth)];
+}
+
+Result<Depth> parse_depth(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Depth depth : {Depth::present, Depth::digest, Depth::structure, Depth::checksums,
+                            Depth::values, Depth::resume}) {
+    if (depth_name(depth) == name) return depth;
+    names.emplace_back(depth_name(depth));
+  }
+  return Error{Code::invalid_argument, "no depth \"" + clean_line(name, 40) + "\"",
+               "expected one of " + join(names, ", ")};
+}
+
+std::string_view artifact_verdict_name(ArtifactVerdict verdict) {
+  constexpr std::array<std::string_view, 5> kNames{"ok", "corrupt", "hostile", "incomplete",
+                                                   "unverified"};
+  return kNames[static_cast<std::size_t>(verdict)];
+}
+
+Result<ArtifactReport> check_artifact(const fs::path& path, const CheckOptions& options,
+                                      std::stop_token stop) {
+  auto file = FileBytes::open(path);
+  if (!file) return file.error();
+  ArtifactReport report;
+  report.path = path.string();
+  report.size = file->size();
+  if (report.size == 0) {
+    report.format = "plain";
+    report.reader = "plain/1";
+    Judgement(report).fail(ArtifactVerdict::incomplete, "it is empty");
+    return report;
+  }
+  if (options.depth == Depth::present) return report;
+  auto digest = digest_of(*file, stop);
+  if (!digest) return digest.error();
+  report.sha256 = *digest;
+  report.depth = Depth::digest;
+  if (options.depth == Depth::digest) return report;
+  const auto head =
+      file->read(0, static_cast<std::size_t>(std::min<std::uint64_t>(report.size, 64)));
+  if (!head) return head.error();
+  const Read read = reader_for(path, *head, report.size);
+  if (read == nullptr) {
+    judge_plain(path, report);
+    return report;
+  }
+  if (auto done = read(*file, options.depth, stop, report); !done) {
+    if (done.error().code != Code::corrupt && done.error().code != Code::limit) return done.error();
+    Judgement(report).fail(ArtifactVerdict::corrupt, done.error().message);
+  }
+  // The digest and the proof must be of the same bytes.
+  if (report.verdict == ArtifactVerdict::ok && !file->unchanged()) {
+    Judgement(report).fail(
+        ArtifactVerdict::incomplete,
+        "it was written to while it was checked: check it again when its writer is done");
+  }
+  return report;
+}
+
+Result<std::vector<ArtifactReport>> check_paths(const std::vector<fs::path>& paths,
+                                                const CheckOptions& options, std::stop_token stop) {
+  std::vector<fs::path> files;
+  for (const fs::path& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> below;
+    // Links are not followed: a tree is what it holds, not what it points at.
+    for (auto walk = fs::recursive_directory_iterator(path, error);
+         !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
+      if (walk->path().filename() == ".rgt-partial") walk.disable_recursion_pending();
+      // A file that vanishes meanwhile is no exception to throw.
+      else if (std::error_code gone; fs::is_regular_file(walk->symlink_status(gone)))
+        below.push_back(walk->path());
+      if (below.size() + files.size() > kFilesMost)
+        return Error{Code::limit, "more than 100,000 files below " + path.string(),
+                     "check smaller folders"};
+    }
+    if (error)
+      return Error{Code::io, "cannot walk " + path.string() + ": " + error.message(),
+                   "check its permissions"};
+    std::sort(below.begin(), below.end());
+    files.insert(files.end(), below.begin(), below.end());
+  }
+  std::vector<ArtifactReport> reports;
+  for (const fs::path& file : files) {
+    auto report = check_artifact(file, options, stop);
+    if (!report) return report.error();
+    reports.push_back(std::move(*report));
+  }
+  return reports;
+}
+
+}  // namespace rgt

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "core/box/bootstrap.h"
+
+#include <string>
+
+#include "core/base/text.h"
+
+namespace rgt {
+
+// "x" is put behind what $( ) reads and taken off again, because $( ) eats trailing newlines.
+// One full-block read by dd and the shell's own `read` take no byte more than they are asked for,
+// so what is left on stdin belongs to the script (`head -c` takes more under busybox).
+const std::string_view kBootstrap =
+    "PATH=${PATH:-/usr/bin:/bin}; export PATH; "
+    "IFS=\" \" read -r rgt_size rgt_count rgt_word || exit 125; echo \"$rgt_word\"; "
+    "rgt_script=$(dd bs=\"$rgt_size\" count=1 iflag=fullblock 2>/dev/null && echo x) || exit 125; "
+    "rgt_script=${rgt_script%x}; rgt_script=${rgt_script%?}; set --; "
+    "while [ \"$rgt_count\" -gt 0 ]; do IFS= read -r rgt_word || exit 125; "
+    "rgt_word=$(printf %b \"$rgt_word\" && echo x) || exit 125; rgt_word=${rgt_word%x}; "
+    "set -- \"$@\" \"$rgt_word\"; rgt_count=$((rgt_count - 1)); done; "
+    "eval \"$rgt_script\"";
+
+const std::string kBootstrapCommand = "exec /bin/sh -c '" + std::string(kBootstrap) + "'";
+
+namespace {
+
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '/' || c == '_' || c == '-' || c == ':' || c == ',' || c == '=' || c == '+' ||
+         c == '@';
+}
+
+// For printf %b: \0ooo is the one escape for a byte that all shells agree on.
+void append_encoded(std::string_view value, std::string& out) {
+  for (const char c : value) {
+    if (is_plain(c)) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out += "\\0";
+    out += static_cast<char>('0' + (byte >> 6));
+    out += static_cast<char>('0' + (byte >> 3 & 7));
+    out += static_cast<char>('0' + (byte & 7));
+  }
+}
+
+}  // namespace
+
+std::string bootstrap_stdin(const ScriptCall& call, std::string_view nonce) {
+  // One byte more than the script: the newline that stands where the sentinel is cut off.
+  std::string bytes = std::to_string(call.script.size() + 1) + " " +
+                      std::to_string(call.args.size()) + " " + std::string(nonce) + "\n";
+  bytes += call.script;
+  bytes += '\n';
+  for (const std::string& argument : call.args) {
+    append_encoded(argument, bytes);
+    bytes += '\n';
+  }
+  bytes += call.input;
+  return bytes;
+}
+
+Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::string_view box) {
+  const std::string line = std::string(nonce) + "\n";
+  const std::size_t at = outcome.out.find(line);
+  if (at == std::string::npos) {
+    return Error{
+        Code::remote_failed,
+        "the login shell of " + std::string(box) + " did not run our script (exit " +
+            std::to_string(outcome.exit_code) + "): " + clean_line(outcome.err + outcome.out, 300),
+        "try `ssh " + std::string(box) + " true` in a terminal: it must print nothing and exit 0"};
+  }
+  outcome.out.erase(0, at + line.size());
+  return {};
+}
+
+}  // namespace rgt

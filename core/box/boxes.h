@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Boxes: the one place that turns a box's name into a way to reach it. `local` is this machine; any
+// other name is an alias of the ssh configuration, exactly as `ssh NAME` would read it.
+// Keeps one warm Shell per box; safe from several threads.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/base/process.h"
+#include "core/base/result.h"
+#include "core/box/shell.h"
+#include "core/box/transfer.h"
+
+namespace rgt {
+
+inline constexpr std::string_view kLocalBox = "local";
+
+struct SshSettings {
+  std::filesystem::path config_file = {};  // empty: ~/.ssh/config; RGT_SSH_CONFIG sets it
+  Milliseconds connect_timeout =
+      Seconds(10);  // TCP + key exchange + auth; a healthy one takes < 3 s
+};
+
+class Boxes {
+ public:
+  virtual ~Boxes() = default;
+  // invalid_argument if the name cannot be a box (empty, starts with '-', control characters,
+  // spaces, quotes, '@' allowed). Does not connect.
+  virtual Result<std::shared_ptr<Shell>> shell(const std::string& box) = 0;
+  virtual Result<std::shared_ptr<Transfer>> transfer(const std::string& box) = 0;
+};
+
+// The real ones: LocalShell and SshShell (libssh), RsyncTransfer.
+std::unique_ptr<Boxes> make_boxes(SshSettings settings, ProcessRunner& processes);
+
+}  // namespace rgt

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "server/handbook_library.h"
+
+#include "core/base/text.h"
+#include "tools/recovery.h"
+
+namespace rgt {
+namespace {
+
+constexpr std::string_view kRunPrefix = "rgt://runs/";
+
+std::vector<RunRecord> known_runs(const Environment& environment) {
+  if (environment.ledger == nullptr) return {};
+  auto runs = environment.ledger->runs();
+  return runs ? std::move(*runs) : std::vector<RunRecord>{};
+}
+
+mcp::Resource run_resource(const RunRecord& run) {
+  return {std::string(kRunPrefix) + run.run,
+          run.run,
+          "Run " + run.run,
+          "Recovery note of a run on " + run.box + ": where it is and how to go on",
+          "text/markdown",
+          0};
+}
+
+std::string given(const std::map<std::string, std::string>& arguments, const char* name) {
+  const auto found = arguments.find(name);
+  return found == arguments.end() ? "" : clean_line(found->second, 200);
+}
+
+}  // namespace
+
+std::vector<mcp::Resource> HandbookLibrary::resources() {
+  std::vector<mcp::Resource> list;
+  for (const Document& document : environment_.handbook.documents()) {
+    list.push_back({document.uri, document.path, document.title, "Handbook: " + document.title,
+                    "text/markdown", document.text.size()});
+  }
+  for (const RunRecord& run : known_runs(environment_)) list.push_back(run_resource(run));
+  return list;
+}
+
+std::vector<mcp::ResourceTemplate> HandbookLibrary::templates() {
+  return {{"rgt://runs/{run}", "run", "Recovery note of a run",
+           "Where a run is, how to look at it, what happened last"},
+          {"rgt://entries/{entry}", "entry", "One handbook entry",
+           "One entry by its id (U7, M2, GEN1): symptom, cause, fix"}};
+}
+
+Result<mcp::Resource> HandbookLibrary::describe(const std::string& uri) {
+  for (const mcp::Resource& resource : resources()) {
+    if (resource.uri == uri) return resource;
+  }
+  return Error{Code::not_found, "no resource " + clean_line(uri, 200), "resources/list names them"};
+}
+
+Result<std::string> HandbookLibrary::read(const std::string& uri) {
+  constexpr std::string_view kEntryPrefix = "rgt://entries/";
+  if (uri.starts_with(kRunPrefix))
+    return recovery_note(environment_, uri.substr(kRunPrefix.size()));
+  if (uri.starts_with(kEntryPrefix)) {
+    const Section* entry = environment_.handbook.find_entry(uri.substr(kEntryPrefix.size()));
+    if (entry == nullptr)
+      return Error{Code::not_found, "no entry " + clean_line(uri, 100),
+                   "the tool lookup finds entries"};
+    return entry->text;
+  }
+  return environment_.handbook.read(uri);
+}
+
+std::vector<mcp::Prompt> HandbookLibrary::prompts() {
+  return {{"start",
+           "Start a training run safely",
+           "From an unknown box to a launched, watched run",
+           {{"box", "ssh alias, or local", true}, {"goal", "what to train", false}}},
+          {"patrol", "Patrol the runs", "One tick for a /loop of about 30 minutes", {}},
+          {"takeover", "Take over", "A new session goes on where the last one stopped", {}},
+          {"teardown",
+           "Give a box back safely",
+           "Verify everything, then ask the human",
+           {{"box", "the box to give back", true}}}};
+}
+
+Result<std::string> HandbookLibrary::prompt(const std::string& name,
+                                            const std::map<std::string, std::string>& arguments) {
+  const std::string box = given(arguments, "box");
+  if ((name == "start" || name == "teardown") && box.empty()) {
+    return Error{Code::invalid_argument, "prompt " + name + " needs the argument box",
+                 "give an ssh alias, or local"};
+  }
+  if (name == "start") {
+    const std::string goal = given(arguments, "goal");
+    return "Start a training run on the box `" + box + "`" +
+           (goal.empty() ? "" : " (goal: " + goal + ")") +
+           ".\n1. Call audit for it. Tell me its danger clocks and what stop and destroy do to the "
+           "data; fix every fail.\n"
+           "2. Run a CPU smoke test of the training code locally first.\n"
+           "3. Call launch. Name every file that must outlive the box as an artifact; each cell "
+           "writes below $RGT_OUT and "
+           "loads its latest checkpoint on start.\n"
+           "4. Within a minute call probe and show me the first progress line.\n"
+           "5. Then set up a patrol: patrol_tick about every 30 minutes, reporting one line even "
+           "when nothing changed.";
+  }
+  if (name == "patrol") {
+    return std::string(
+        "Call patrol_tick without arguments. Report one line per run, even when nothing changed. "
+        "For a run in trouble follow "
+        "the step in `next` exactly; never restart anything otherwise. If end_patrol is true, "
+        "verify what is not "
+        "proven and end this loop.");
+  }
+  if (name == "takeover") {
+    auto note = takeover_note(environment_);
+    if (!note) return note.error();
+    return "Take over. What the ledger says:\n\n" + *note;
+  }
+  if (name == "teardown") {
+    return "I want to stop paying for the box `" + box +
+           "`.\n1. For each run on it call verify_artifacts until it says OK N/N, errors 0.\n"
+           "2. Tell me what would be lost.\n3. Call teardown_request for it. I approve by typing "
+           "the box's name; you cannot.\n"
+           "4. Do not run any stop, release or delete command of the provider yourself.";
+  }
+  return Error{Code::not_found, "no prompt " + clean_line(name, 60),
+               "prompts: start, patrol, takeover, teardown"};
+}
+
+std::vector<std::string> HandbookLibrary::complete(const std::string& argument,
+                                                   const std::string&) {
+  std::vector<std::string> values;
+  if (argument == "run") {
+    for (const RunRecord& run : known_runs(environment_)) values.push_back(run.run);
+  } else if (argument == "box") {
+    values.push_back(std::string(kLocalBox));
+    for (const RunRecord& run : known_runs(environment_)) values.push_back(run.box);
+  } else if (argument == "profile" || argument == "platform") {
+    for (const Profile& profile : environment_.handbook.profiles()) values.push_back(profile.name);
+  } else if (argument == "entry") {
+    for (const Section& section : environment_.handbook.sections()) {
+      if (environment_.handbook.find_entry(section.id) == &section) values.push_back(section.id);
+    }
+  }
+  return values;
+}
+
+}  // namespace rgt

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "server/local_files.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "core/artifact/reader.h"
+#include "core/base/text.h"
+#include "core/triage/triage.h"
+#include "server/print.h"
+#include "server/signals.h"
+
+namespace rgt {
+namespace {
+
+constexpr std::streamoff kTailBytes = 65536;  // what triage looks at: how a log ends
+
+Json report_json(const ArtifactReport& report) {
+  Json findings = Json::array();
+  for (const Finding& finding : report.findings) findings.push_back(finding.what);
+  return {{"path", report.path},
+          {"format", report.format},
+          {"reader", report.reader},
+          {"verdict", artifact_verdict_name(report.verdict)},
+          {"depth", depth_name(report.depth)},
+          {"size", report.size},
+          {"sha256", report.sha256},
+          {"tensors", report.tensors},
+          {"parameters", report.parameters},
+          {"findings", std::move(findings)}};
+}
+
+void print_report(const ArtifactReport& report) {
+  std::cout << artifact_verdict_name(report.verdict) << "  " << clean_line(report.path, 300) << "  "
+            << report.format << ", checked to " << depth_name(report.depth) << ", "
+            << human_bytes(report.size);
+  if (report.tensors > 0) std::cout << ", " << report.tensors << " tensors";
+  std::cout << "\n";
+  for (const Finding& finding : report.findings) std::cout << "    " << finding.what << "\n";
+}
+
+// "KILL", "SIGKILL" or "9".
+std::optional<int> parse_signal(const std::string& text) {
+  if (const auto number = parse_uint(text); number && *number > 0 && *number < 65)
+    return static_cast<int>(*number);
+  std::string name = text;
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int number = 1; number < 32; ++number) {
+    const char* known = sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  return std::nullopt;
+}
+
+Result<std::string> read_tail(const std::string& file) {
+  if (file == "-") {
+    std::string text((std::istreambuf_iterator<char>(std::cin)), {});
+    if (text.size() > kTailBytes) text.erase(0, text.size() - kTailBytes);
+    return text;
+  }
+  std::ifstream stream(file, std::ios::binary | std::ios::ate);
+  if (!stream)
+    return Error{Code::not_found,
+                 "cannot read " + clean_line(file, 200) + ": " + std::strerror(errno),
+                 "name a log file"};
+  const std::streamoff size = stream.tellg();
+  stream.seekg(std::max<std::streamoff>(0, size - kTailBytes));
+  std::string text((std::istreambuf_iterator<char>(stream)), {});
+  if (stream.bad() || size < 0)
+    return Error{Code::io, "cannot read " + clean_line(file, 200), "name a log file"};
+  return text;
+}
+
+Json diagnosis_json(const Diagnosis& diagnosis) {
+  Json candidates = Json::array();
+  Json evidence = Json::array();
+  Json references = Json::array();
+  for (const Candidate& candidate : diagnosis.candidates) {
+    candidates.push_back({{"failure_class", failure_class_name(candidate.failure)},
+                          {"remediation", remediation_name(candidate.remediation)},
+                          {"reason", candidate.reason},
+                          {"score", candidate.score},
+                          {"evidence", candidate.evidence},
+                          {"references", candidate.references}});
+  }
+  if (!diagnosis.candidates.empty()) {
+    evidence = diagnosis.candidates[0].evidence;
+    references = diagnosis.candidates[0].references;
+  }
+  return {{"failure_class", failure_class_name(diagnosis.failure)},
+          {"remediation", remediation_name(diagnosis.remediation)},
+          {"candidates", std::move(candidates)},
+          {"evidence", std::move(evidence)},
+          {"references", std::move(references)},
+          {"tail", diagnosis.tail}};
+}
+
+void print_diagnosis(const Diagnosis& diagnosis) {
+  std::cout << failure_class_name(diagnosis.failure) << " -> "
+            << remediation_name(diagnosis.remediation) << "\n";
+  for (const Candidate& candidate : diagnosis.candidates) {
+    std::cout << "  " << failure_class_name(candidate.failure) << ": " << candidate.reason;
+    if (!candidate.references.empty()) std::cout << " [" << join(candidate.references, ", ") << "]";
+    std::cout << "\n";
+    for (const std::string& line : candidate.evidence) std::cout << "    > " << line << "\n";
+  }
+  if (!diagnosis.candidates.empty()) return;
+  std::cout << "  the end of the log:\n";
+  for (const std::string& line : diagnosis.tail) std::cout << "    > " << line << "\n";
+}
+
+}  // namespace
+
+int check_files(const Options& options) {
+  CheckOptions check;
+  if (!options.depth.empty()) {
+    const auto depth = parse_depth(options.depth);
+    if (!depth) return print_error(depth.error());
+    check.depth = *depth;
+  }
+  const Signals signals;
+  const std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
+  const auto reports = check_paths(paths, check, signals.token());
+  if (!reports) return print_error(reports.error());
+  const auto proven = std::count_if(
+      reports->begin(), reports->end(),
+      [](const ArtifactReport& report) { return report.verdict == ArtifactVerdict::ok; });
+  const bool all = !reports->empty() && proven == static_cast<std::ptrdiff_t>(reports->size());
+  Json rows = Json::array();
+  for (const ArtifactReport& report : *reports) {
+    rows.push_back(report_json(report));
+    if (!options.json) print_report(report);
+  }
+  if (options.json)
+    print_json({{"artifacts", std::move(rows)}});
+  else if (reports->empty())
+    std::cout << "NOT PROVEN: no files there.\n";
+  else
+    std::cout << (all ? "OK " : "NOT PROVEN: ") << proven << "/" << reports->size() << "\n";
+  return static_cast<int>(all ? Exit::fine : Exit::attention);
+}
+
+int triage_file(const Options& options) {
+  FailureEvidence evidence;
+  evidence.exit_code = options.exit_code;
+  if (!options.signal.empty()) {
+    const auto signal = parse_signal(options.signal);
+    if (!signal)
+      return print_error({Code::invalid_argument,
+                          "--signal: no signal \"" + clean_line(options.signal, 40) + "\"",
+                          "write KILL, SIGKILL or 9"});
+    evidence.signal = *signal;
+  }
+  const auto text = read_tail(options.file);
+  if (!text) return print_error(text.error());
+  evidence.log_tail = *text;
+  const Diagnosis diagnosis = triage(evidence);
+  if (options.json)
+    print_json(diagnosis_json(diagnosis));
+  else
+    print_diagnosis(diagnosis);
+  return static_cast<int>(diagnosis.failure == FailureClass::none ? Exit::fine : Exit::attention);
+}
+
+}  // namespace rgt

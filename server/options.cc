@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "server/options.h"
+
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "core/base/text.h"
+#include "tools/tool.h"
+
+namespace rgt {
+namespace {
+
+// One function per family of commands: the tools, the ledger, the files, the program itself.
+void add_tool_commands(CLI::App& app, Options& options) {
+  auto* call = app.add_subcommand("call", "call any tool with JSON arguments");
+  call->add_option("TOOL", options.tool, "name of the tool")->required();
+  call->add_option("ARGUMENTS", options.arguments, "JSON object, or - for standard input");
+
+  auto* audit = app.add_subcommand("audit", "measure a box before money is spent on it");
+  audit->add_option("BOX", options.box, "ssh alias, or local")->required();
+  audit->add_option("--profile", options.profile, "platform profile");
+  audit->add_option("--path", options.paths, "absolute folder to measure too");
+
+  auto* launch =
+      app.add_subcommand("launch", "start a job so that it survives disconnects, or resume it");
+  launch->add_option("JOB", options.job_file, "job file (JSON), or - for standard input");
+  launch->add_option("--resume", options.resume, "run whose failed cells are started again");
+  launch->add_option("--run", options.run, "name of a one-cell run; the command stands after --");
+  launch->add_option("--box", options.box, "box of a one-cell run");
+  launch->add_option("--profile", options.profile, "platform profile");
+  launch->add_option("--artifact", options.artifacts,
+                     "file below $RGT_OUT that must outlive the box");
+  launch->add_option("COMMAND", options.words, "the command of a one-cell run, after --");
+
+  auto* probe = app.add_subcommand("probe", "look at one run in depth");
+  probe->add_option("RUN", options.run)->required();
+
+  auto* patrol = app.add_subcommand("patrol", "look at every live run, one line each");
+  patrol->add_option("RUN", options.run, "only this run");
+
+  auto* verify = app.add_subcommand("verify", "pull a run's artifacts and prove that they load");
+  verify->add_option("RUN", options.run)->required();
+  verify->add_option("--into", options.into, "absolute folder on this machine");
+  verify->add_flag("--repull", options.repull, "fetch again what differs from the box");
+
+  auto* teardown = app.add_subcommand("teardown", "ask that a box may be given back");
+  teardown->add_option("BOX", options.box)->required();
+  teardown->add_option("--price-per-hour", options.price_per_hour, "to show what waiting costs");
+
+  auto* lookup = app.add_subcommand("lookup", "what the handbook knows about a symptom");
+  lookup->add_option("WORDS", options.words)->required();
+  lookup->add_option("--platform", options.platform, "only this profile and the universal entries");
+}
+
+void add_ledger_commands(CLI::App& app, Options& options) {
+  app.add_subcommand("runs", "all runs in the ledger");
+  auto* show = app.add_subcommand("show", "the recovery note of one run");
+  show->add_option("RUN", options.run)->required();
+  app.add_subcommand("takeover", "what a new session needs to go on from here");
+  auto* approve = app.add_subcommand("approve", "approve one teardown, in a person's own terminal");
+  approve->add_option("REQUEST", options.request)->required();
+  auto* abandon = app.add_subcommand(
+      "abandon", "say that nothing of a run must be kept, in a person's own terminal");
+  abandon->add_option("RUN", options.run)->required();
+}
+
+void add_file_commands(CLI::App& app, Options& options) {
+  auto* check = app.add_subcommand("check", "load-verify local files or folders");
+  check->add_option("PATH", options.paths)->required();
+  check->add_option("--depth", options.depth,
+                    "present, digest, structure, checksums, values or resume");
+  auto* triage = app.add_subcommand("triage", "why did this log end");
+  triage->add_option("FILE", options.file, "log file, or - for standard input")->required();
+  triage->add_option("--exit-code", options.exit_code);
+  triage->add_option("--signal", options.signal, "KILL, SIGKILL or 9");
+}
+
+void add_program_commands(CLI::App& app, Options& options) {
+  app.add_subcommand("serve", "be an MCP server on standard input and output");
+  app.add_subcommand("doctor", "what is installed, and whether the ledger is whole");
+  auto* eval = app.add_subcommand("eval", "play the evaluation cases against a server of our own");
+  eval->add_option("FILE", options.file, "cases (JSONL); default: the built-in ones");
+  eval->add_option("--filter", options.filter, "only cases whose id contains this");
+}
+
+std::string unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(sub->get_name());
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.empty() || word[0] == '-') continue;
+    const auto near = did_you_mean(word, names);
+    return "unknown command \"" + clean_line(word, 60) + "\"; " +
+           (near ? "did you mean " + *near + "?" : "commands: " + join(names, ", "));
+  }
+  return "a command is needed: " + join(names, ", ");
+}
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, const char* const* argv) {
+  CLI::App app("Keeps GPU training on rented boxes safe: audit, launch, patrol, verify, teardown.",
+               "rgt");
+  Options options;
+  app.set_version_flag("--version", std::string("rgt ") + RGT_VERSION);
+  app.require_subcommand(0, 1);
+  app.prefix_command(false);
+  add_tool_commands(app, options);
+  add_ledger_commands(app, options);
+  add_file_commands(app, options);
+  add_program_commands(app, options);
+  for (CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    sub->add_flag("--json", options.json, "print exactly the structured result");
+  }
+  const auto usage = static_cast<int>(Exit::usage);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return {std::nullopt, app.exit(error)};
+    if (app.get_subcommands().empty())
+      std::cerr << "rgt: " << unknown_command(app, argc, argv) << "\n";
+    else
+      std::cerr << "rgt: " << error.what() << "\nTry: rgt " << app.get_subcommands()[0]->get_name()
+                << " --help\n";
+    return {std::nullopt, usage};
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << "rgt: " << unknown_command(app, argc, argv) << "\nTry: rgt --help\n";
+    return {std::nullopt, usage};
+  }
+  options.command = app.get_subcommands()[0]->get_name();
+  return {options, 0};
+}
+
+}  // namespace rgt

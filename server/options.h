@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The command line as a struct. --help is made from this file; the contract of the commands and
+// exit codes is in README.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rgt {
+
+struct Options {
+  std::string command = {};    // "serve", "call", "audit", ...
+  bool json = false;           // print exactly the structured result
+  std::string tool = {};       // call
+  std::string arguments = {};  // call: JSON text, or "-" for standard input
+  std::string box = {};        // audit, teardown, launch
+  std::string profile = {};
+  std::string run = {};                     // probe, verify, patrol, show, abandon, launch
+  std::string job_file = {};                // launch: path or "-"
+  std::string resume = {};                  // launch --resume RUN
+  std::vector<std::string> artifacts = {};  // launch --artifact
+  std::vector<std::string> words = {};      // lookup; launch: the command after --
+  std::string platform = {};                // lookup
+  std::string into = {};                    // verify
+  bool repull = false;                      // verify
+  double price_per_hour = 0;                // teardown
+  std::string request = {};                 // approve
+  std::vector<std::string> paths = {};      // check, audit --path
+  std::string depth = {};                   // check
+  std::string file = {};                    // triage, eval
+  std::optional<int> exit_code = {};        // triage
+  std::string signal = {};                  // triage: name or number
+  std::string filter = {};                  // eval
+};
+
+// nullopt: nothing to run; `exit_code` says how to end (help, version, or wrong usage already told
+// on stderr).
+struct ParsedOptions {
+  std::optional<Options> options = {};
+  int exit_code = 0;
+};
+ParsedOptions parse_options(int argc, const char* const* argv);
+
+}  // namespace rgt

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "tests/boxes/loopback_sshd.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/files.h"
+#include "core/base/process.h"
+#include "core/base/text.h"
+
+namespace rgt {
+namespace {
+
+// pid, its children and theirs, from /proc: by descent, never by name.
+std::vector<pid_t> tree_of(pid_t root) {
+  std::vector<pid_t> tree{root};
+  for (std::size_t i = 0; i < tree.size(); ++i) {
+    const std::string pid = std::to_string(tree[i]);
+    const auto children = read_file("/proc/" + pid + "/task/" + pid + "/children", 65536);
+    if (!children) continue;
+    for (const std::string_view child : split(*children, ' ')) {
+      if (const auto number = parse_int(trim(child))) tree.push_back(static_cast<pid_t>(*number));
+    }
+  }
+  return tree;
+}
+
+}  // namespace
+
+LoopbackSshd::LoopbackSshd() { run_script("start", ""); }
+LoopbackSshd::~LoopbackSshd() {
+  thaw();
+  stop();
+}
+
+void LoopbackSshd::run_script(const std::string& verb, const std::string& port) {
+  ProcessSpec spec;
+  spec.argv = {"/bin/sh", std::string(RGT_SOURCE_DIR) + "/tests/boxes/loopback_box.sh", verb,
+               folder().string()};
+  if (!port.empty()) spec.argv.push_back(port);
+  const auto done = SystemProcessRunner().run(spec, {});
+  require(done.ok() && done->exit_code == 0,
+          done.ok() ? done->err.c_str() : done.error().message.c_str());
+  if (verb == "start") port_ = trim(done->out);
+}
+
+SshSettings LoopbackSshd::settings(Milliseconds connect_timeout) const {
+  return {folder() / "ssh_config", connect_timeout};
+}
+
+void LoopbackSshd::stop() { run_script("stop", ""); }
+void LoopbackSshd::restart() { run_script("start", port_); }
+
+void LoopbackSshd::replace_host_key() {
+  std::filesystem::remove(folder() / "host_key");
+  std::filesystem::remove(folder() / "host_key.pub");
+}
+
+void LoopbackSshd::signal_tree(int number) {
+  const auto text = read_file(folder() / "pid", 100);
+  if (!text) return;
+  const auto pid = parse_int(trim(*text));
+  if (!pid || *pid <= 1) return;
+  for (const pid_t member : tree_of(static_cast<pid_t>(*pid))) ::kill(member, number);
+}
+
+void LoopbackSshd::freeze() { signal_tree(SIGSTOP); }
+void LoopbackSshd::thaw() { signal_tree(SIGCONT); }
+
+void LoopbackSshd::write(const std::string& name, const std::string& text) {
+  require(write_file_atomically(folder() / name, text).ok(), "the test box could not be changed");
+}
+std::string LoopbackSshd::read(const std::string& name) const {
+  return read_file(folder() / name, 65536).value();
+}
+
+SilentPort::SilentPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool listening = ::bind(socket_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                         ::listen(socket_, 16) == 0 &&
+                         ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  require(listening, "no port for the test");
+  port_ = ntohs(address.sin_port);
+}
+SilentPort::~SilentPort() { close(); }
+void SilentPort::close() {
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
+}
+
+}  // namespace rgt

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The MCP Inspector's command line, as a person debugging would use it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+test('tools/list and a call through the Inspector', () => {
+  const home = mkdtempSync(join(tmpdir(), 'rgt-inspector-'));
+  const inspect = (...args) => JSON.parse(execFileSync(process.execPath,
+    [join(here, 'node_modules/.bin/mcp-inspector'), '--cli', process.env.RGT_BINARY, 'serve', ...args],
+    { encoding: 'utf8', env: { ...process.env, HOME: home, RGT_STATE_DIR: join(home, 'state') }, timeout: 60000 }));
+  try {
+    assert.equal(inspect('--method', 'tools/list').tools.length, 7);
+    const found = inspect('--method', 'tools/call', '--tool-name', 'lookup', '--tool-arg', 'query=U7');
+    assert.equal(found.structuredContent.results[0].id, 'U7');
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "core/box/manifest.h"
+
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+
+#include "core/base/digest.h"
+#include "tests/core/box/script_shell.h"
+
+namespace rgt::test {
+namespace fs = std::filesystem;
+namespace {
+
+Manifest take(Room& room, const JobSpec& job) {
+  auto manifest = take_manifest(room.shell, room.folder(job), job, Seconds(60), {});
+  INFO((manifest ? "" : manifest.error().message));
+  REQUIRE(manifest.ok());
+  return *manifest;
+}
+
+std::vector<std::string> paths(const Manifest& manifest) {
+  std::vector<std::string> list;
+  for (const ManifestEntry& entry : manifest.entries) list.push_back(entry.path);
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the manifest lists every expected file with its digest, and what is missing as missing") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    const std::string odd = "it's \"odd\" \\ $x\nend\nname ";
+    JobSpec job = room.job({cell("a", "true", {"model.bin", odd, "steps", "empty", "absent"}),
+                            cell("b", "true", {"-leading-dash", "* glob"})});
+    job.cells[1].write_path = room.root / "elsewhere";
+    REQUIRE(room.start(job).ok());
+    room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+    const fs::path out = room.folder(job) / "cells/a/out";
+    spill(out / "model.bin", "weights");
+    spill(out / odd, "odd");
+    spill(out / "steps/2/x.pt", "two");
+    spill(out / "steps/1/line\nfeed.pt", "one");
+    spill(out / "steps/.hidden", "");
+    fs::create_directories(out / "empty");
+    spill(out / "best.safetensors", "nobody asked for it");
+    spill(room.root / "elsewhere/-leading-dash", "dash");
+    spill(room.root / "elsewhere/* glob", "star");
+    const Manifest manifest = take(room, job);
+    CHECK(manifest.run == job.run);
+    CHECK_FALSE(manifest.run_live);
+    CHECK(paths(manifest) ==
+          std::vector<std::string>{"model.bin", odd, "steps/.hidden", "steps/1/line\nfeed.pt",
+                                   "steps/2/x.pt", "empty", "absent", "-leading-dash", "* glob"});
+    CHECK(manifest.entries[0].cell == "a");
+    CHECK(manifest.entries[0].present);
+    CHECK(manifest.entries[0].size == 7);
+    CHECK(manifest.entries[0].sha256 == sha256_hex("weights"));
+    CHECK(manifest.entries[0].mtime > 1700000000);
+    CHECK(manifest.entries[1].sha256 == sha256_hex("odd"));
+    CHECK(manifest.entries[3].sha256 == sha256_hex("one"));
+    CHECK_FALSE(manifest.entries[5].present);
+    CHECK_FALSE(manifest.entries[6].present);
+    CHECK(manifest.entries[8].cell == "b");
+    CHECK(manifest.entries[8].sha256 == sha256_hex("star"));
+    CHECK(manifest.unexpected == std::vector<std::string>{"a/best.safetensors"});
+    CHECK_FALSE(manifest.unexpected_truncated);
+  }
+}
+
+TEST_CASE("more than a hundred unexpected checkpoints are cut, and it is said") {
+  Room room;
+  JobSpec job = room.job({cell("a", "true", {"wanted.pt"})});
+  REQUIRE(room.start(job).ok());
+  room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+  for (int i = 0; i < 150; ++i) {
+    spill(room.folder(job) / "cells/a/out" / (std::to_string(i) + ".pt"), "x");
+  }
+  const Manifest manifest = take(room, job);
+  CHECK(manifest.unexpected.size() == 100);
+  CHECK(manifest.unexpected_truncated);
+}
+
+TEST_CASE("a manifest taken while a process of the run lives says so") {
+  Room room;
+  JobSpec job = room.job({cell("a", "sleep 1000", {"x"})});
+  REQUIRE(room.start(job).ok());
+  const RunReading reading =
+      room.look_until(job, [](const RunReading& r) { return r.cells.at(0).process.pid > 0; });
+  CHECK(take(room, job).run_live);
+  kill(static_cast<pid_t>(-reading.cells[0].process.pid), SIGKILL);
+  room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+  CHECK_FALSE(take(room, job).run_live);
+}
+
+TEST_CASE("a process that an ended cell left behind makes the run live") {
+  Room room;
+  JobSpec job = room.job({cell("a", "sleep 1000 & echo $! >\"$RGT_OUT/child\"", {"child"})});
+  REQUIRE(room.start(job).ok());
+  room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+  CHECK(take(room, job).run_live);
+  const long child = std::stol(slurp(room.folder(job) / "cells/a/out/child"));
+  kill(static_cast<pid_t>(child), SIGKILL);
+  REQUIRE(wait_until([&] { return start_time_of(child).empty(); }));
+  CHECK_FALSE(take(room, job).run_live);
+}
+
+TEST_CASE("the manifest's digest ignores order and notices every other change") {
+  Manifest manifest;
+  manifest.entries = {{"a", "x", true, 1, std::string(64, 'a'), 5},
+                      {"a", "y", true, 2, std::string(64, 'b'), 6}};
+  Manifest turned = manifest;
+  std::swap(turned.entries[0], turned.entries[1]);
+  CHECK(manifest_digest(turned) == manifest_digest(manifest));
+  Manifest changed = manifest;
+  changed.entries[0].size = 2;
+  CHECK(manifest_digest(changed) != manifest_digest(manifest));
+  changed = manifest;
+  changed.entries[1].present = false;
+  CHECK(manifest_digest(changed) != manifest_digest(manifest));
+  changed = manifest;
+  changed.entries.pop_back();
+  CHECK(manifest_digest(changed) != manifest_digest(manifest));
+}
+
+}  // namespace rgt::test
