@@ -27,7 +27,12 @@ bare() { printf '%s\n' "$hello" | cat; }
 
 echo "start to initialize answer and exit: $(best start_up) (a bare cat: $(best bare))"
 echo "tools/list bytes: $(printf '%s\n%s\n' "$hello" "$list" | "$rgt" serve | tail -n 1 | wc -c)"
-echo "resident memory after tools/list: $(printf '%s\n%s\n' "$hello" "$list" | /usr/bin/env bash -c '"$0" serve & wait $!; grep -h VmHWM /proc/$!/status 2>/dev/null || true' "$rgt" | grep VmHWM || echo "see /usr/bin/time -v")"
+coproc SERVER { exec "$rgt" serve; }
+printf '%s\n' "$hello" >&"${SERVER[1]}"
+read -r _ <&"${SERVER[0]}"
+# shellcheck disable=SC2153  # the shell sets SERVER_PID
+echo "resident memory after initialize: $(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$SERVER_PID/status")"
+kill "$SERVER_PID"
 head -c 268435456 /dev/urandom >"$work/blob.bin"
 echo "rgt check of 256 MiB (digest): $(best "$rgt" check "$work/blob.bin")   sha256sum: $(best sha256sum "$work/blob.bin")"
 echo "lines of code by folder:"

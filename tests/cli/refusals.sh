@@ -38,6 +38,7 @@ expect 1 "unverified" "$rgt" check "$0"
 expect 2 "cannot open" "$rgt" check /no/such/file
 
 # A run that is proven, so that only the human is missing.
+# shellcheck disable=SC2016  # the box expands it
 "$rgt" launch --run r --box local --artifact m.json -- 'echo "{\"loss\": 1}" > "$RGT_OUT/m.json"' >/dev/null
 until "$rgt" probe r --json 2>/dev/null | grep -q '^  "verdict": "done"'; do sleep 0.1; done
 expect 0 "OK 1/1" "$rgt" verify r
