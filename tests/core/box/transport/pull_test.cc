@@ -122,7 +122,7 @@ TEST_CASE("A pull that was cut goes on where it stopped") {
   if (!cut) CHECK(whole->bytes_received < bytes.size());
 }
 
-TEST_CASE("A box that is not there is unreachable, and a full local disk is named as such") {
+TEST_CASE("A box that is not there is unreachable, and the pull can be called again") {
   Rig rig;
   rig.put("m.pt", "x");
   rig.sshd.stop();
