@@ -14,8 +14,8 @@
 #include "server/environment.h"
 #include "server/eval.h"
 #include "server/local_files.h"
+#include "server/mcp/schema.h"
 #include "server/print.h"
-#include "server/schema.h"
 #include "server/serve.h"
 #include "server/signals.h"
 #include "tools/catalog.h"
@@ -175,7 +175,7 @@ int run_command(const Options& options) {
   auto world = World::make();
   if (!world) return print_error(world.error());
   Environment& environment = (*world)->environment();
-  if (options.command == "serve") return serve(environment);
+  if (options.command == "serve") return serve(environment, options);
   if (options.command == "runs") return show_runs(environment, options.json);
   if (options.command == "show")
     return show_note(recovery_note(environment, options.run), options.json);

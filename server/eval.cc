@@ -9,7 +9,7 @@
 #include "core/base/embedded.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "server/mcp_client.h"
+#include "server/mcp/stdio_client.h"
 #include "server/print.h"
 
 namespace rgt {

@@ -8,6 +8,8 @@ namespace rgt {
 namespace {
 
 constexpr std::string_view kRunPrefix = "rgt://runs/";
+// The handbook changes with the program, or when a person edits their own copy.
+constexpr Milliseconds kHandbookFreshFor = std::chrono::hours(1);
 
 std::vector<RunRecord> known_runs(const Environment& environment) {
   if (environment.ledger == nullptr) return {};
@@ -16,12 +18,12 @@ std::vector<RunRecord> known_runs(const Environment& environment) {
 }
 
 mcp::Resource run_resource(const RunRecord& run) {
-  return {std::string(kRunPrefix) + run.run,
-          run.run,
-          "Run " + run.run,
-          "Recovery note of a run on " + run.box + ": where it is and how to go on",
-          "text/markdown",
-          0};
+  mcp::Resource resource;
+  resource.uri = std::string(kRunPrefix) + run.run;
+  resource.name = run.run;
+  resource.title = "Run " + run.run;
+  resource.description = "Recovery note of a run on " + run.box + ": where it is and how to go on";
+  return resource;
 }
 
 std::string given(const std::map<std::string, std::string>& arguments, const char* name) {
@@ -34,8 +36,13 @@ std::string given(const std::map<std::string, std::string>& arguments, const cha
 std::vector<mcp::Resource> HandbookLibrary::resources() {
   std::vector<mcp::Resource> list;
   for (const Document& document : environment_.handbook.documents()) {
-    list.push_back({document.uri, document.path, document.title, "Handbook: " + document.title,
-                    "text/markdown", document.text.size()});
+    mcp::Resource resource;
+    resource.uri = document.uri;
+    resource.name = document.path;
+    resource.title = document.title;
+    resource.description = "Handbook: " + document.title;
+    resource.size = document.text.size();
+    list.push_back(std::move(resource));
   }
   for (const RunRecord& run : known_runs(environment_)) list.push_back(run_resource(run));
   return list;
@@ -48,25 +55,27 @@ std::vector<mcp::ResourceTemplate> HandbookLibrary::templates() {
            "One entry by its id (U7, M2, GEN1): symptom, cause, fix"}};
 }
 
-Result<mcp::Resource> HandbookLibrary::describe(const std::string& uri) {
-  for (const mcp::Resource& resource : resources()) {
-    if (resource.uri == uri) return resource;
-  }
-  return Error{Code::not_found, "no resource " + clean_line(uri, 200), "resources/list names them"};
-}
-
-Result<std::string> HandbookLibrary::read(const std::string& uri) {
+Result<mcp::ReadResult> HandbookLibrary::read(const std::string& uri) {
   constexpr std::string_view kEntryPrefix = "rgt://entries/";
-  if (uri.starts_with(kRunPrefix))
-    return recovery_note(environment_, uri.substr(kRunPrefix.size()));
-  if (uri.starts_with(kEntryPrefix)) {
+  const bool is_run = uri.starts_with(kRunPrefix);
+  Result<std::string> text = Error{};
+  if (is_run) {
+    text = recovery_note(environment_, uri.substr(kRunPrefix.size()));
+  } else if (uri.starts_with(kEntryPrefix)) {
     const Section* entry = environment_.handbook.find_entry(uri.substr(kEntryPrefix.size()));
     if (entry == nullptr)
       return Error{Code::not_found, "no entry " + clean_line(uri, 100),
                    "the tool lookup finds entries"};
-    return entry->text;
+    text = entry->text;
+  } else {
+    text = environment_.handbook.read(uri);
   }
-  return environment_.handbook.read(uri);
+  if (!text) return text.error();
+  mcp::ReadResult result;
+  result.contents.push_back({uri, "text/markdown", std::move(*text), false});
+  result.fresh_for = is_run ? Milliseconds(0) : kHandbookFreshFor;
+  result.shareable = !is_run;
+  return result;
 }
 
 std::vector<mcp::Prompt> HandbookLibrary::prompts() {
@@ -82,8 +91,18 @@ std::vector<mcp::Prompt> HandbookLibrary::prompts() {
            {{"box", "the box to give back", true}}}};
 }
 
-Result<std::string> HandbookLibrary::prompt(const std::string& name,
-                                            const std::map<std::string, std::string>& arguments) {
+Result<mcp::PromptResult> HandbookLibrary::prompt(
+    const std::string& name, const std::map<std::string, std::string>& arguments, mcp::Context&) {
+  auto text = prompt_text(name, arguments);
+  if (!text) return text.error();
+  for (const mcp::Prompt& prompt : prompts()) {
+    if (prompt.name == name) return mcp::user_prompt(prompt.description, *text);
+  }
+  return mcp::user_prompt("", *text);
+}
+
+Result<std::string> HandbookLibrary::prompt_text(
+    const std::string& name, const std::map<std::string, std::string>& arguments) {
   const std::string box = given(arguments, "box");
   if ((name == "start" || name == "teardown") && box.empty()) {
     return Error{Code::invalid_argument, "prompt " + name + " needs the argument box",

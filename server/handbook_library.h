@@ -2,7 +2,7 @@
 // HandbookLibrary: the handbook, the runs and the prompts as MCP offers them.
 #pragma once
 
-#include "server/resources.h"
+#include "server/mcp/library.h"
 #include "tools/environment.h"
 
 namespace rgt {
@@ -13,14 +13,17 @@ class HandbookLibrary final : public mcp::Library {
 
   std::vector<mcp::Resource> resources() override;  // documents, then runs; entries by template
   std::vector<mcp::ResourceTemplate> templates() override;
-  Result<mcp::Resource> describe(const std::string& uri) override;
-  Result<std::string> read(const std::string& uri) override;
+  Result<mcp::ReadResult> read(const std::string& uri) override;
   std::vector<mcp::Prompt> prompts() override;
-  Result<std::string> prompt(const std::string& name,
-                             const std::map<std::string, std::string>& arguments) override;
+  Result<mcp::PromptResult> prompt(const std::string& name,
+                                   const std::map<std::string, std::string>& arguments,
+                                   mcp::Context& context) override;
   std::vector<std::string> complete(const std::string& argument, const std::string& start) override;
 
  private:
+  Result<std::string> prompt_text(const std::string& name,
+                                  const std::map<std::string, std::string>& arguments);
+
   Environment& environment_;
 };
 

@@ -77,7 +77,20 @@ void add_file_commands(CLI::App& app, Options& options) {
 }
 
 void add_program_commands(CLI::App& app, Options& options) {
-  app.add_subcommand("serve", "be an MCP server on standard input and output");
+  auto* serve = app.add_subcommand(
+      "serve", "be an MCP server: on standard input and output, or with --http on a port");
+  auto* http = serve->add_option("--http", options.http,
+                                 "ADDRESS:PORT, for instance 127.0.0.1:8722; MCP is at /mcp");
+  serve
+      ->add_option("--token-file", options.token_file,
+                   "file with the bearer token that clients must send; needed beyond loopback")
+      ->needs(http);
+  serve->add_option("--allow-host", options.hosts, "another name that clients call this machine by")
+      ->needs(http);
+  serve
+      ->add_option("--allow-origin", options.origins,
+                   "a web page that may call, for instance https://app.example")
+      ->needs(http);
   app.add_subcommand("doctor", "what is installed, and whether the ledger is whole");
   auto* eval = app.add_subcommand("eval", "play the evaluation cases against a server of our own");
   eval->add_option("FILE", options.file, "cases (JSONL); default: the built-in ones");

@@ -32,6 +32,10 @@ struct Options {
   std::optional<int> exit_code = {};        // triage
   std::string signal = {};                  // triage: name or number
   std::string filter = {};                  // eval
+  std::string http = {};                    // serve: ADDRESS:PORT; "" for standard input
+  std::string token_file = {};              // serve --http
+  std::vector<std::string> hosts = {};      // serve --http: names that clients may call us by
+  std::vector<std::string> origins = {};    // serve --http: web pages that may call
 };
 
 // nullopt: nothing to run; `exit_code` says how to end (help, version, or wrong usage already told

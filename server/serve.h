@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// `rgt serve`: the tools, the handbook and the runs over MCP on standard input and output.
+// Being an MCP server, until the client closes or a signal comes.
 #pragma once
 
+#include "server/options.h"
 #include "tools/environment.h"
 
 namespace rgt {
 
-int serve(Environment& environment);  // until stdin closes or a signal comes; 0
+// Exit code of the process. With options.http empty: standard input and output.
+int serve(Environment& environment, const Options& options);
 
 }  // namespace rgt

@@ -32,6 +32,7 @@ struct Card {
   Json input_schema = {};        // JSON Schema 2020-12, type object, plain subset (no $ref)
   Json output_schema = {};
   Annotations annotations = {};
+  bool long_running = false;  // a client that can should follow it instead of waiting for it
 };
 
 // A question for the human behind the client. The fields are typed by the person, never prefilled.

@@ -52,7 +52,8 @@ Card card() {
                              {"unexpected", {{"type", "array"}}},
                              {"folder", {{"type", "string"}}}},
                             {"run"}),
-              Annotations{.read_only = false, .destructive = false, .idempotent = true}};
+              Annotations{.read_only = false, .destructive = false, .idempotent = true},
+              true};  // hours for a large set over a slow link
 }
 
 struct Item {

@@ -484,6 +484,14 @@ Result<std::vector<Event>> Ledger::events(std::int64_t after, std::size_t limit)
   return events;
 }
 
+Result<std::int64_t> Ledger::newest_event() {
+  const std::scoped_lock lock(database_->mutex);
+  Statement row = database_->connection->prepare("SELECT COALESCE(MAX(sequence),0) FROM events");
+  const std::int64_t newest = row.step() ? row.number(0) : 0;
+  if (!row.ok()) return database_->connection->last_error("read");
+  return newest;
+}
+
 Result<std::vector<Event>> Ledger::events_of_run(const std::string& run, std::size_t newest) {
   const std::scoped_lock lock(database_->mutex);
   Statement row = database_->connection->prepare(

@@ -98,6 +98,7 @@ class Ledger {
 
   // --- the truth itself
   Result<std::vector<Event>> events(std::int64_t after, std::size_t limit);
+  Result<std::int64_t> newest_event();  // its sequence; 0 when there is none
   Result<std::vector<Event>> events_of_run(const std::string& run, std::size_t newest);
   Result<ChainReport> verify_chain();
   Result<void> rebuild_views();  // drops the views and derives them again from the events

@@ -102,7 +102,7 @@ test('resources, templates, prompts and completion', async () => {
 });
 
 test('every answer fits the official schema of the revision', async () => {
-  const schema = JSON.parse(readFileSync(new URL('../server/schemas/schema-2025-11-25.json', import.meta.url)));
+  const schema = JSON.parse(readFileSync(new URL('../server/mcp/schemas/schema-2025-11-25.json', import.meta.url)));
   const ajv = new Ajv({ strict: false, validateFormats: false });
   ajv.addSchema(schema, 'mcp');
   const fits = (name, value) => {
