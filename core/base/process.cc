@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,8 +22,10 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr Milliseconds kPollSlice(100);  // a stop request is seen within this
-constexpr Seconds kGrace(2);             // SIGTERM to SIGKILL: time to remove a temporary file
+constexpr Milliseconds kPollSlice(100);    // a stop request is seen within this
+constexpr Seconds kGrace(2);               // SIGTERM to SIGKILL: time to remove a temporary file
+constexpr Milliseconds kShortGrace(200);   // the same for a mere carrier of bytes
+constexpr std::size_t kSaidLimit = 65536;  // bytes of a carrier's complaints kept
 
 struct Pipe {
   int read_end = -1;
@@ -44,16 +47,18 @@ struct Pipe {
   }
 };
 
-std::vector<std::string> merged_environment(const ProcessSpec& spec) {
+using Variables = std::vector<std::pair<std::string, std::string>>;
+
+std::vector<std::string> merged_environment(const Variables& extras) {
   std::vector<std::string> merged;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));
-    const bool replaced = std::any_of(spec.extra_environment.begin(), spec.extra_environment.end(),
+    const bool replaced = std::any_of(extras.begin(), extras.end(),
                                       [&](const auto& extra) { return extra.first == name; });
     if (!replaced) merged.emplace_back(text);
   }
-  for (const auto& [name, value] : spec.extra_environment) merged.push_back(name + "=" + value);
+  for (const auto& [name, value] : extras) merged.push_back(name + "=" + value);
   return merged;
 }
 
@@ -71,36 +76,59 @@ struct Child {
   Pipe err = {};
 };
 
+struct Ends {  // what a child gets as its stdin, stdout and stderr
+  int in = -1;
+  int out = -1;
+  int err = -1;
+};
+
 // posix_spawn and not fork: safe in a program with threads. The child leads its own process group,
-// so that everything it starts can be ended with it.
-int spawn(const ProcessSpec& spec, Child& child) {
+// so that everything it starts can be ended with it. 0 or an errno.
+int spawn(std::vector<std::string> argv, std::vector<std::string> environment, const Ends& ends,
+          pid_t& pid) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, child.in.read_end, 0);
-  posix_spawn_file_actions_adddup2(&actions, child.out.write_end, 1);
-  posix_spawn_file_actions_adddup2(&actions, child.err.write_end, 2);
+  posix_spawn_file_actions_adddup2(&actions, ends.in, 0);
+  posix_spawn_file_actions_adddup2(&actions, ends.out, 1);
+  posix_spawn_file_actions_adddup2(&actions, ends.err, 2);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
   sigemptyset(&none);
   sigset_t defaults;
   sigemptyset(&defaults);
-  for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) sigaddset(&defaults, number);
+  // SIGCHLD too: a shell that inherits it ignored cannot learn how its own children ended.
+  for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&defaults, number);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<std::string> argv = spec.argv;
-  std::vector<std::string> environment = merged_environment(spec);
-  const int error = ::posix_spawnp(&child.pid, argv[0].c_str(), &actions, &attributes,
+  const int error = ::posix_spawnp(&pid, argv[0].c_str(), &actions, &attributes,
                                    pointers_to(argv).data(), pointers_to(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+int spawn(const ProcessSpec& spec, Child& child) {
+  const int error = spawn(spec.argv, merged_environment(spec.extra_environment),
+                          {child.in.read_end, child.out.write_end, child.err.write_end}, child.pid);
   Pipe::shut(child.in.read_end);
   Pipe::shut(child.out.write_end);
   Pipe::shut(child.err.write_end);
   return error;
+}
+
+Error cannot_start(const std::string& program, int error) {
+  return {error == ENOENT ? Code::missing_tool : Code::io,
+          "cannot start " + program + ": " + std::strerror(error),
+          error == ENOENT ? "install " + program : "check that it may be executed"};
+}
+
+Error no_pipe() {
+  return {Code::io, std::string("cannot make a pipe: ") + std::strerror(errno),
+          "close programs or raise the limit on open files"};
 }
 
 // Writing to a program that has closed its stdin must be an error of that write, not our death. The
@@ -217,21 +245,29 @@ class Conversation {
   int quiet_rounds_ = 0;
 };
 
-bool reaped_within(pid_t pid, Seconds limit, int& status) {
+// No child of ours to wait for: whoever started us had SIGCHLD ignored, and the kernel threw the
+// status away. Then nothing is known about the end, and unknown must not read as exit code 0.
+constexpr int kStatusLost = -1;
+
+bool reaped_within(pid_t pid, Milliseconds limit, int& status) {
   const SteadyTime until = std::chrono::steady_clock::now() + limit;
   while (true) {
     const pid_t got = ::waitpid(pid, &status, WNOHANG);
-    if (got == pid || (got < 0 && errno != EINTR)) return true;
+    if (got == pid) return true;
+    if (got < 0 && errno != EINTR) {
+      status = kStatusLost;
+      return true;
+    }
     if (std::chrono::steady_clock::now() >= until) return false;
     ::poll(nullptr, 0, 10);
   }
 }
 
 // The whole group, politely and then not; returns only when the child is reaped.
-int end_group(pid_t pid) {
+int end_group(pid_t pid, Milliseconds grace = kGrace) {
   int status = 0;
   ::kill(-pid, SIGTERM);
-  if (!reaped_within(pid, kGrace, status)) {
+  if (!reaped_within(pid, grace, status)) {
     ::kill(-pid, SIGKILL);
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -245,15 +281,8 @@ int end_group(pid_t pid) {
 Result<ProcessOutcome> SystemProcessRunner::run(const ProcessSpec& spec, std::stop_token stop) {
   require(!spec.argv.empty(), "a process needs a program");
   Child child;
-  if (!child.in.open() || !child.out.open() || !child.err.open()) {
-    return Error{Code::io, std::string("cannot make a pipe: ") + std::strerror(errno),
-                 "close programs or raise the limit on open files"};
-  }
-  if (const int error = spawn(spec, child); error != 0) {
-    return Error{error == ENOENT ? Code::missing_tool : Code::io,
-                 "cannot start " + spec.argv[0] + ": " + std::strerror(error),
-                 error == ENOENT ? "install " + spec.argv[0] : "check that it may be executed"};
-  }
+  if (!child.in.open() || !child.out.open() || !child.err.open()) return no_pipe();
+  if (const int error = spawn(spec, child); error != 0) return cannot_start(spec.argv[0], error);
   ProcessOutcome outcome;
   const SigpipeHeld held;
   outcome.end = Conversation(spec, child, outcome).run(stop);
@@ -264,6 +293,12 @@ Result<ProcessOutcome> SystemProcessRunner::run(const ProcessSpec& spec, std::st
   }
   // The outputs are closed; a child that lives on behind closed pipes gets the grace and no more.
   if (!reaped_within(child.pid, kGrace, status)) status = end_group(child.pid);
+  if (status == kStatusLost) {
+    return Error{Code::io,
+                 "cannot learn how " + spec.argv[0] +
+                     " ended: this program was started with SIGCHLD ignored",
+                 "start it with SIGCHLD at its default (not under trap '' CHLD)"};
+  }
   if (WIFSIGNALED(status)) {
     outcome.end = ProcessEnd::signalled;
     outcome.signal = WTERMSIG(status);
@@ -271,6 +306,48 @@ Result<ProcessOutcome> SystemProcessRunner::run(const ProcessSpec& spec, std::st
     outcome.exit_code = WEXITSTATUS(status);
   }
   return outcome;
+}
+
+Result<std::unique_ptr<SocketProcess>> SocketProcess::start(const std::vector<std::string>& argv) {
+  require(!argv.empty(), "a process needs a program");
+  std::array<int, 2> pair{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) return no_pipe();
+  std::unique_ptr<SocketProcess> made(new SocketProcess());
+  made->socket_ = pair[0];
+  int far = pair[1];
+  Pipe errors;
+  int error = 0;
+  const bool piped = errors.open();
+  if (piped) {
+    // Nobody reads along: a program that complains without end loses words, it does not block.
+    for (const int end : {errors.read_end, errors.write_end})
+      ::fcntl(end, F_SETFL, ::fcntl(end, F_GETFL) | O_NONBLOCK);
+    error = spawn(argv, merged_environment({}), {far, far, errors.write_end}, made->pid_);
+    std::swap(made->errors_, errors.read_end);
+  }
+  Pipe::shut(far);
+  if (!piped) return no_pipe();
+  if (error != 0) {
+    made->pid_ = -1;
+    return cannot_start(argv[0], error);
+  }
+  return made;
+}
+
+SocketProcess::~SocketProcess() {
+  Pipe::shut(socket_);
+  if (pid_ > 0) end_group(pid_, kShortGrace);
+  Pipe::shut(errors_);
+}
+
+int SocketProcess::release_socket() { return std::exchange(socket_, -1); }
+
+std::string SocketProcess::errors() {
+  std::array<char, 4096> buffer;
+  ssize_t got = 0;
+  while (said_.size() < kSaidLimit && (got = ::read(errors_, buffer.data(), buffer.size())) > 0)
+    said_.append(buffer.data(), static_cast<std::size_t>(got));
+  return said_;
 }
 
 }  // namespace rgt

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "core/base/clock.h"
 #include "core/base/result.h"
@@ -53,6 +56,27 @@ class ProcessRunner {
 class SystemProcessRunner final : public ProcessRunner {
  public:
   Result<ProcessOutcome> run(const ProcessSpec& spec, std::stop_token stop) override;
+};
+
+// A running program at the far end of a socket that is its stdin and stdout: what ssh calls a
+// ProxyCommand. In its own process group. Not thread-safe.
+class SocketProcess {
+ public:
+  static Result<std::unique_ptr<SocketProcess>> start(const std::vector<std::string>& argv);
+  // Ends the whole group: SIGTERM, then SIGKILL after 200 ms, whatever it makes of the first.
+  ~SocketProcess();
+  SocketProcess(const SocketProcess&) = delete;
+  SocketProcess& operator=(const SocketProcess&) = delete;
+
+  int release_socket();  // our end; the caller closes it. -1 when asked again
+  std::string errors();  // what it said on stderr so far, at most about 64 KiB; does not wait
+
+ private:
+  SocketProcess() = default;
+  pid_t pid_ = -1;
+  int socket_ = -1;
+  int errors_ = -1;
+  std::string said_ = {};
 };
 
 }  // namespace rgt

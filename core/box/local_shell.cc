@@ -5,6 +5,11 @@
 #include "core/box/bootstrap.h"
 
 namespace rgt {
+namespace {
+
+constexpr std::size_t kErrorLimit = 65536;  // bytes of stderr kept, as over SSH
+
+}  // namespace
 
 Result<ScriptOutcome> LocalShell::run(const ScriptCall& call, std::stop_token stop) {
   ProcessSpec spec;
@@ -17,8 +22,12 @@ Result<ScriptOutcome> LocalShell::run(const ScriptCall& call, std::stop_token st
   auto done = processes_.run(spec, stop);
   if (!done) return done.error();
   switch (done->end) {
-    case ProcessEnd::timed_out:
     case ProcessEnd::idle_timed_out:
+      return Error{Code::timeout,
+                   "a script on this machine printed nothing for " +
+                       to_words(std::chrono::ceil<Seconds>(call.idle_timeout)),
+                   "look for a hanging disk or GPU (df, nvidia-smi), then call again"};
+    case ProcessEnd::timed_out:
       return Error{Code::timeout,
                    "a script on this machine did not end within " +
                        to_words(std::chrono::duration_cast<Seconds>(call.total_timeout)),
@@ -32,6 +41,7 @@ Result<ScriptOutcome> LocalShell::run(const ScriptCall& call, std::stop_token st
   outcome.exit_code = done->end == ProcessEnd::signalled ? 128 + done->signal : done->exit_code;
   outcome.out = std::move(done->out);
   outcome.err = std::move(done->err);
+  if (outcome.err.size() > kErrorLimit) outcome.err.resize(kErrorLimit);
   outcome.truncated = done->truncated;
   outcome.bytes_sent = done->bytes_sent;
   outcome.bytes_received = done->bytes_received;

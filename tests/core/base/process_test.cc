@@ -5,6 +5,8 @@
 #include <csignal>
 #include <thread>
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 
 #include "core/base/files.h"
@@ -96,6 +98,37 @@ TEST_CASE("Values with shell characters are arguments and environment, never com
       run({.argv = {"sh", "-c", "printf '%s|%s' \"$1\" \"$X\"", "sh", "$(id); `id`"},
            .extra_environment = {{"X", "'; rm -rf /"}}});
   CHECK(outcome.out == "$(id); `id`|'; rm -rf /");
+}
+
+TEST_CASE("An exit code that the kernel threw away is an error, never 0") {
+  // As a parent leaves it that ignores SIGCHLD before it starts us.
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  const auto lost = SystemProcessRunner().run({.argv = {"sh", "-c", "exit 7"}}, {});
+  std::signal(SIGCHLD, before);
+  REQUIRE_FALSE(lost);
+  CHECK(lost.error().message.find("SIGCHLD") != std::string::npos);
+}
+
+TEST_CASE("A program at the end of a socket talks both ways, and is gone with its object") {
+  pid_t pid = 0;
+  const auto start = Steady::now();
+  {
+    auto talk = SocketProcess::start(
+        {"sh", "-c", "trap '' TERM HUP; echo oops >&2; echo $$; read -r x; echo got $x; sleep 60"});
+    REQUIRE(talk);
+    const int fd = (*talk)->release_socket();
+    REQUIRE(::write(fd, "hello\n", 6) == 6);
+    std::string said;
+    char c = 0;
+    while (said.find("hello") == std::string::npos && ::read(fd, &c, 1) == 1) said += c;
+    pid = static_cast<pid_t>(parse_int(said.substr(0, said.find('\n'))).value());
+    CHECK(said.find("got hello") != std::string::npos);
+    CHECK((*talk)->errors() == "oops\n");
+    ::close(fd);
+  }
+  CHECK(::kill(pid, 0) != 0);
+  CHECK(Steady::now() - start < Seconds(10));
+  CHECK(SocketProcess::start({"no-such-program-here"}).error().code == Code::missing_tool);
 }
 
 }  // namespace rgt
