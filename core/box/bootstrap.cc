@@ -13,7 +13,8 @@ namespace rgt {
 const std::string_view kBootstrap =
     "PATH=${PATH:-/usr/bin:/bin}; export PATH; "
     "IFS=\" \" read -r rgt_size rgt_count rgt_word || exit 125; echo \"$rgt_word\"; "
-    "rgt_script=$(dd bs=\"$rgt_size\" count=1 iflag=fullblock 2>/dev/null && echo x) || exit 125; "
+    "rgt_script=$(dd bs=\"$rgt_size\" count=1 iflag=fullblock 2>/dev/null && echo x) || "
+    "{ echo \"rgt: no usable dd\" >&2; exit 125; }; "
     "rgt_script=${rgt_script%x}; rgt_script=${rgt_script%?}; set --; "
     "while [ \"$rgt_count\" -gt 0 ]; do IFS= read -r rgt_word || exit 125; "
     "rgt_word=$(printf %b \"$rgt_word\" && echo x) || exit 125; rgt_word=${rgt_word%x}; "
@@ -72,6 +73,11 @@ Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::
         "try `ssh " + std::string(box) + " true` in a terminal: it must print nothing and exit 0"};
   }
   outcome.out.erase(0, at + line.size());
+  if (outcome.exit_code == 125 && outcome.err.find("rgt: no usable dd") != std::string::npos) {
+    return Error{Code::missing_tool,
+                 std::string(box) + " has no dd that takes whole blocks (iflag=fullblock)",
+                 "install coreutils there (apt-get install -y coreutils), then call again"};
+  }
   return {};
 }
 
