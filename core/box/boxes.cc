@@ -32,13 +32,15 @@ class RealBoxes final : public Boxes {
     const std::scoped_lock lock(mutex_);
     std::shared_ptr<Shell>& known = shells_[box];
     if (known == nullptr && box == kLocalBox) known = std::make_shared<LocalShell>(processes_);
-    if (known == nullptr) known = std::make_shared<SshShell>(box, settings_);
+    if (known == nullptr) known = std::make_shared<SshShell>(box, settings_, processes_);
     return known;
   }
 
   Result<std::shared_ptr<Transfer>> transfer(const std::string& box) override {
-    if (auto named = check(box); !named) return named.error();
-    return std::shared_ptr<Transfer>(std::make_shared<RsyncTransfer>(box, settings_, processes_));
+    auto reached = shell(box);
+    if (!reached) return reached.error();
+    return std::shared_ptr<Transfer>(
+        std::make_shared<RsyncTransfer>(box, settings_, processes_, *reached));
   }
 
  private:

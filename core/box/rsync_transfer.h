@@ -3,26 +3,40 @@
 // and the same strictness about host keys. The local box is a plain copy by rsync.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/process.h"
 #include "core/box/boxes.h"
+#include "core/box/patience.h"
+#include "core/box/shell.h"
 #include "core/box/transfer.h"
 
 namespace rgt {
 
 class RsyncTransfer final : public Transfer {
  public:
-  RsyncTransfer(std::string box, SshSettings settings, ProcessRunner& processes)
-      : box_(std::move(box)), settings_(std::move(settings)), processes_(processes) {}
+  // `shell` reaches the same box.
+  RsyncTransfer(std::string box, SshSettings settings, ProcessRunner& processes,
+                std::shared_ptr<Shell> shell)
+      : box_(std::move(box)),
+        settings_(std::move(settings)),
+        processes_(processes),
+        shell_(std::move(shell)) {}
   Result<PullReport> pull(const PullRequest& request, std::stop_token stop) override;
 
  private:
+  Result<void> refuse_links_out(const PullRequest& request, const std::vector<std::string>& paths,
+                                const Patience& patience) const;
+  Result<PullReport> run_rsync(const PullRequest& request, const std::vector<std::string>& paths,
+                               const Patience& patience) const;
   Error explain(const ProcessOutcome& outcome, const PullRequest& request) const;
 
   const std::string box_;
   const SshSettings settings_;
   ProcessRunner& processes_;  // not owned
+  const std::shared_ptr<Shell> shell_;
 };
 
 }  // namespace rgt

@@ -6,52 +6,34 @@
 #include <functional>
 #include <vector>
 
+#include <libssh/callbacks.h>
 #include <libssh/libssh.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/box/bootstrap.h"
+#include "core/box/known_hosts.h"
+#include "core/box/ssh_auth.h"
+#include "core/box/ssh_config.h"
+#include "core/box/ssh_steps.h"
+#include "core/box/wire.h"
 
 namespace rgt {
 namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr Milliseconds kPollSlice(100);  // the longest we sleep before looking at stop and deadline
 // A warm connection that was silent for longer may be a NAT's memory of one: ask before trusting
 // it.
 constexpr Seconds kTrustSilence(60);
 constexpr Seconds kAskTimeout(5);  // an open connection answers a channel request in a round trip
 constexpr std::size_t kErrorLimit = 65536;  // bytes of stderr kept: a script's complaint is short
-constexpr std::size_t kChunk = 32768;       // bytes a write: the usual SSH packet
-
-// Until when, and who may say stop earlier.
-struct Patience {
-  Steady::time_point until;
-  std::stop_token stop;
-  bool over() const { return stop.stop_requested() || Steady::now() >= until; }
-};
-
-void wait_for_socket(ssh_session session) {
-  const socket_t fd = ssh_get_fd(session);
-  if (fd == SSH_INVALID_SOCKET) {
-    ::poll(nullptr, 0, 10);
-    return;
-  }
-  // sshd holds small packets back until we acknowledge; the kernel forgets this wish, so it is said
-  // again.
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-  short events = POLLIN;
-  if ((ssh_get_poll_flags(session) & SSH_WRITE_PENDING) != 0) events |= POLLOUT;
-  pollfd entry{fd, events, 0};
-  ::poll(&entry, 1, static_cast<int>(kPollSlice.count()));
-}
+constexpr std::uint64_t kKnownHostsLimit = 16u << 20;  // bytes of one known_hosts file
+constexpr std::size_t kChunk = 32768;                  // bytes a write: the usual SSH packet
 
 // The other side closed or reset the connection, whether or not bytes of it are still unread.
 bool has_hung_up(ssh_session session) {
@@ -62,32 +44,7 @@ bool has_hung_up(ssh_session session) {
          (entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-// Calls a libssh function until it no longer says "again". False if patience ran out first.
-template <class Function>
-bool until_done(ssh_session session, const Patience& patience, int again, int& code,
-                Function function) {
-  while ((code = function()) == again) {
-    if (patience.over()) return false;
-    wait_for_socket(session);
-  }
-  return true;
-}
-
-std::string words_of(ssh_session session) { return clean_line(ssh_get_error(session), 200); }
-
-std::string seconds_of(Milliseconds duration) {
-  return to_words(std::chrono::ceil<Seconds>(duration));
-}
-
-Error stopped_or(const Patience& patience, Error error) {
-  if (patience.stop.stop_requested())
-    return {Code::cancelled, "stopped while talking to the box", "call again"};
-  return error;
-}
-
-std::string fingerprint_of(ssh_session session) {
-  ssh_key key = nullptr;
-  if (ssh_get_server_publickey(session, &key) != SSH_OK) return "";
+std::string fingerprint_of(ssh_key key) {
   unsigned char* hash = nullptr;
   std::size_t size = 0;
   std::string text;
@@ -97,7 +54,6 @@ std::string fingerprint_of(ssh_session session) {
     ssh_string_free_char(printed);
     ssh_clean_pubkey_hash(&hash);
   }
-  ssh_key_free(key);
   return text;
 }
 
@@ -121,11 +77,6 @@ std::vector<std::string> aliases_in(const SshSettings& settings) {
   return aliases;
 }
 
-std::string ssh_command(const std::string& alias, const SshSettings& settings) {
-  return settings.config_file.empty() ? "ssh " + alias
-                                      : "ssh -F " + settings.config_file.string() + " " + alias;
-}
-
 Error connect_error(const std::string& alias, const SshSettings& settings,
                     const std::string& words) {
   const std::string where =
@@ -146,61 +97,173 @@ Error connect_error(const std::string& alias, const SshSettings& settings,
           " true` in a terminal; if it fails too, check address, port and power in the console"};
 }
 
-// Unknown is refused with the way to accept it; changed is refused always.
-Result<void> check_host_key(ssh_session session, const std::string& alias,
-                            const SshSettings& settings, const std::string& fingerprint) {
-  switch (ssh_session_is_known_server(session)) {
-    case SSH_KNOWN_HOSTS_OK: return {};
-    case SSH_KNOWN_HOSTS_CHANGED:
-    case SSH_KNOWN_HOSTS_OTHER:
-      return Error{
-          Code::host_key_changed,
-          "the host key of " + alias + " CHANGED: it now shows " + fingerprint +
-              ", known_hosts has another one. This is another machine, or somebody in between",
-          "do not go on. Rented addresses are recycled: ask the user to compare the fingerprint in "
-          "the "
-          "provider's console; only if it is the new box, they remove the old key (ssh-keygen -R) "
-          "and "
-          "accept the new one"};
-    default:
-      return Error{Code::host_key_unknown,
-                   "the host key of " + alias + " is not known yet: " + fingerprint,
-                   "ask the user to run `" + ssh_command(alias, settings) +
-                       " true` in a terminal, compare this fingerprint with the provider's "
-                       "console, and answer yes"};
-  }
+std::string look_up_name(const SshTarget& target) {
+  if (!target.host_key_alias.empty()) return target.host_key_alias;
+  return target.port == "22" ? target.host : "[" + target.host + "]:" + target.port;
 }
 
-Result<void> authenticate(ssh_session session, const std::string& alias,
-                          const SshSettings& settings, const Patience& patience) {
-  int code = SSH_AUTH_ERROR;
-  const Error silent{Code::unreachable, alias + " went silent during authentication", "call again"};
-  // "none" also makes the server say which methods it takes.
-  if (!until_done(session, patience, SSH_AUTH_AGAIN, code,
-                  [&] { return ssh_userauth_none(session, nullptr); })) {
-    return stopped_or(patience, silent);
+std::vector<KnownHostKey> known_in_files(const SshTarget& target, const std::string& name) {
+  std::vector<KnownHostKey> keys;
+  for (const std::string& file : target.known_hosts_files) {
+    const auto text = read_file(file, kKnownHostsLimit);
+    if (!text) continue;
+    for (KnownHostKey& key : known_keys(*text, name)) keys.push_back(std::move(key));
   }
-  if (code == SSH_AUTH_SUCCESS) return {};
-  if (code == SSH_AUTH_ERROR)
-    return Error{Code::unreachable, alias + ": " + words_of(session), "call again"};
-  if (!until_done(session, patience, SSH_AUTH_AGAIN, code,
-                  [&] { return ssh_userauth_publickey_auto(session, nullptr, nullptr); })) {
-    return stopped_or(patience, silent);
+  return keys;
+}
+
+// A key that is known under the bare name serves any port that has no key of its own, as in ssh.
+HostKeyVerdict judge(const SshTarget& target, const std::string& blob) {
+  const HostKeyVerdict verdict = judge_host_key(known_in_files(target, look_up_name(target)), blob);
+  const bool bare_too = target.host_key_alias.empty() && target.port != "22";
+  if (!bare_too || verdict == HostKeyVerdict::revoked) return verdict;
+  const HostKeyVerdict bare = judge_host_key(known_in_files(target, target.host), blob);
+  if (bare == HostKeyVerdict::revoked) return bare;
+  return verdict == HostKeyVerdict::unknown && bare == HostKeyVerdict::known ? bare : verdict;
+}
+
+// RevokedHostKeys may be a binary list that only ssh-keygen reads. A list that cannot be read
+// revokes everything, as in ssh.
+Result<bool> on_revocation_list(const SshTarget& target, ssh_key key, ProcessRunner& processes,
+                                const Patience& patience) {
+  if (target.revoked_host_keys.empty()) return false;
+  ProcessSpec spec;
+  spec.argv = {"ssh-keygen", "-Q", "-f", target.revoked_host_keys, "/dev/stdin"};
+  spec.input = std::string(ssh_key_type_to_char(ssh_key_type(key))) + " " +
+               base64_encode(blob_of(key)) + "\n";
+  spec.total_timeout = patience.left();
+  auto done = processes.run(spec, patience.stop);
+  if (!done) return done.error();
+  return done->end != ProcessEnd::exited || done->exit_code != 0;
+}
+
+// Types of keys that are known for the box come first, so that a server with several keys shows the
+// one that can be compared. (libssh would do this for one known_hosts file.)
+std::string host_key_algorithms(const SshTarget& target) {
+  std::vector<std::string> wanted;
+  for (const KnownHostKey& key : known_in_files(target, look_up_name(target))) {
+    if (key.revoked) continue;
+    if (key.type == "ssh-rsa") wanted.insert(wanted.end(), {"rsa-sha2-512", "rsa-sha2-256"});
+    if (key.type != "ssh-rsa") wanted.push_back(key.type);
   }
-  if (code == SSH_AUTH_SUCCESS) return {};
-  const char* agent = std::getenv("SSH_AUTH_SOCK");
-  return Error{
-      Code::auth_failed,
-      alias + " refused our keys (tried " +
-          std::string(agent == nullptr || *agent == '\0' ? "no agent" : "the ssh agent") +
-          " and the identity files of the ssh configuration)",
-      "check with `" + ssh_command(alias, settings) +
-          " true`; a key with a passphrase must be in the agent (ssh-add); passwords are not used"};
+  const auto configured = target.lists.find("hostkeyalgorithms");
+  if (configured == target.lists.end()) return join(wanted, ",");
+  const auto allowed = split(configured->second, ',');
+  std::erase_if(wanted, [&](const std::string& name) {
+    return std::find(allowed.begin(), allowed.end(), name) == allowed.end();
+  });
+  for (const std::string_view name : allowed) {
+    if (name.find("-cert-v01@") == std::string_view::npos) wanted.emplace_back(name);
+  }
+  return join(wanted, ",");
+}
+
+Error refused_key(HostKeyVerdict verdict, const SshTarget& target, const SshSettings& settings,
+                  const std::string& fingerprint) {
+  if (verdict == HostKeyVerdict::revoked) {
+    return {Code::host_key_changed,
+            "the host key of " + target.alias + ", " + fingerprint +
+                ", is marked as REVOKED: whoever shows it is not to be trusted",
+            "do not go on. Ask the user why the key was revoked; only they may take the mark away"};
+  }
+  if (verdict == HostKeyVerdict::changed) {
+    return {Code::host_key_changed,
+            "the host key of " + target.alias + " CHANGED: it now shows " + fingerprint +
+                ", known_hosts has another one. This is another machine, or somebody in between",
+            "do not go on. Rented addresses are recycled: ask the user to compare the fingerprint "
+            "in the provider's console; only if it is the new box, they remove the old key "
+            "(ssh-keygen -R) and accept the new one"};
+  }
+  return {Code::host_key_unknown,
+          "the host key of " + target.alias + " is not known yet: " + fingerprint,
+          "ask the user to run `" + ssh_command(target.alias, settings) +
+              " true` in a terminal, compare this fingerprint with the provider's console, and "
+              "answer yes"};
+}
+
+// Unknown is refused with the way to accept it; changed and revoked are refused always, whatever
+// StrictHostKeyChecking says.
+Result<std::string> check_host_key(ssh_session session, const SshTarget& target,
+                                   const SshSettings& settings, ProcessRunner& processes,
+                                   const Patience& patience) {
+  ssh_key shown = nullptr;
+  if (ssh_get_server_publickey(session, &shown) != SSH_OK)
+    return Error{Code::unreachable, target.alias + " showed no host key", "call again"};
+  const std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> key(shown, &ssh_key_free);
+  const std::string fingerprint = fingerprint_of(shown);
+  HostKeyVerdict verdict = judge(target, blob_of(shown));
+  if (verdict == HostKeyVerdict::known) {
+    auto listed = on_revocation_list(target, shown, processes, patience);
+    if (!listed) return listed.error();
+    if (!*listed) return fingerprint;
+    verdict = HostKeyVerdict::revoked;
+  }
+  return refused_key(verdict, target, settings, fingerprint);
+}
+
+// The configuration's algorithms, as far as libssh knows them. None left is an error: falling back
+// to a default could be weaker than what was asked for.
+Result<void> set_options(ssh_session session, const SshTarget& target, int fd) {
+  const int no = 0;
+  // Everything of the configuration comes from `ssh -G`; libssh must not read it its own way.
+  ssh_options_set(session, SSH_OPTIONS_PROCESS_CONFIG, &no);
+  ssh_options_set(session, SSH_OPTIONS_HOST, target.host.c_str());
+  ssh_options_set(session, SSH_OPTIONS_USER, target.user.c_str());
+  ssh_options_set(session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
+  ssh_options_set(session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+  ssh_options_set(session, SSH_OPTIONS_FD, &fd);
+  const std::string host_keys = host_key_algorithms(target);
+  const auto list = [&](const char* name) {
+    const auto found = target.lists.find(name);
+    return found == target.lists.end() ? std::string() : found->second;
+  };
+  const std::pair<ssh_options_e, std::string> lists[] = {
+      {SSH_OPTIONS_CIPHERS_C_S, list("ciphers")},
+      {SSH_OPTIONS_CIPHERS_S_C, list("ciphers")},
+      {SSH_OPTIONS_HMAC_C_S, list("macs")},
+      {SSH_OPTIONS_HMAC_S_C, list("macs")},
+      {SSH_OPTIONS_KEY_EXCHANGE, list("kexalgorithms")},
+      {SSH_OPTIONS_HOSTKEYS, host_keys},
+      {SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, list("pubkeyacceptedalgorithms")}};
+  for (const auto& [option, value] : lists) {
+    if (value.empty() || ssh_options_set(session, option, value.c_str()) == SSH_OK) continue;
+    return Error{Code::invalid_argument,
+                 "the ssh configuration of " + target.alias +
+                     " leaves no algorithm that is known here: " + clean_line(value, 200),
+                 "allow a newer one for this box (Ciphers, MACs, KexAlgorithms, ...)"};
+  }
+  return {};
+}
+
+// Key exchange, the host key, and who we are; the fingerprint of the key.
+Result<std::string> shake_hands(ssh_session session, SocketProcess* proxy, const SshTarget& target,
+                                const SshSettings& settings, ProcessRunner& processes,
+                                const Patience& patience) {
+  ssh_set_blocking(session, 0);
+  int code = SSH_ERROR;
+  const bool done =
+      until_done(session, patience, SSH_AGAIN, code, [&] { return ssh_connect(session); });
+  if (!done || code != SSH_OK) {
+    std::string words =
+        done ? words_of(session) : "no answer within " + seconds_of(settings.connect_timeout);
+    // What a proxy program says tells more than that it hung up.
+    const std::string said = proxy == nullptr ? "" : clean_line(proxy->errors(), 200);
+    if (!said.empty()) words += " (" + said + ")";
+    return stopped_or(patience, connect_error(target.alias, settings, words));
+  }
+  auto key = check_host_key(session, target, settings, processes, patience);
+  if (!key) return key;
+  if (auto welcome = authenticate(session, target, settings, patience); !welcome)
+    return welcome.error();
+  return key;
 }
 
 }  // namespace
 
 struct SshSession::Handles {
+  // Before the session, so that the session lets go of the socket first and the proxy may end by
+  // itself.
+  std::unique_ptr<SocketProcess> proxy = {};
   ssh_session session = ssh_new();
   ssh_channel channel = nullptr;
 
@@ -225,45 +288,33 @@ SshSession::~SshSession() = default;
 
 Result<std::unique_ptr<SshSession>> SshSession::connect(const std::string& alias,
                                                         const SshSettings& settings,
-                                                        std::stop_token stop) {
+                                                        ProcessRunner& processes,
+                                                        const Patience& whole) {
+  const Patience patience = whole.at_most(settings.connect_timeout);
+  auto target = read_ssh_target(alias, settings, processes, patience);
+  if (!target) return target.error();
+  auto wire = open_wire(*target, settings, patience);
+  if (!wire) {
+    if (wire.error().code != Code::unreachable) return wire.error();
+    const std::string late = "no answer within " + seconds_of(settings.connect_timeout);
+    return connect_error(alias, settings, patience.over() ? late : wire.error().message);
+  }
   auto handles = std::make_unique<Handles>();
-  ssh_session session = handles->session;
-  require(session != nullptr, "libssh could not make a session");
-  const int strict = 1;
-  ssh_options_set(session, SSH_OPTIONS_HOST, alias.c_str());
-  const char* config = settings.config_file.empty() ? nullptr : settings.config_file.c_str();
-  if (ssh_options_parse_config(session, config) != SSH_OK && config != nullptr) {
-    return Error{Code::invalid_argument, "cannot read the ssh configuration " + std::string(config),
-                 "check RGT_SSH_CONFIG"};
+  require(handles->session != nullptr, "libssh could not make a session");
+  handles->proxy = std::move(wire->proxy);
+  if (auto set = set_options(handles->session, *target, wire->socket); !set) {
+    ::close(wire->socket);
+    return set.error();
   }
-  // After the configuration, so that a StrictHostKeyChecking=no in it cannot weaken us.
-  ssh_options_set(session, SSH_OPTIONS_STRICTHOSTKEYCHECK, &strict);
-  ssh_set_blocking(session, 0);
-
-  const Patience patience{Steady::now() + settings.connect_timeout, stop};
-  int code = SSH_ERROR;
-  if (!until_done(session, patience, SSH_AGAIN, code, [&] { return ssh_connect(session); })) {
-    return stopped_or(
-        patience,
-        connect_error(alias, settings, "no answer within " + seconds_of(settings.connect_timeout)));
-  }
-  if (code != SSH_OK) return connect_error(alias, settings, words_of(session));
-  const int on = 1;
-  ::setsockopt(ssh_get_fd(session), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  // A call is several small packets; held back by Nagle they cost two delayed ACKs, 80 ms.
-  ::setsockopt(ssh_get_fd(session), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-
-  const std::string fingerprint = fingerprint_of(session);
-  if (auto known = check_host_key(session, alias, settings, fingerprint); !known)
-    return known.error();
-  if (auto welcome = authenticate(session, alias, settings, patience); !welcome)
-    return welcome.error();
+  auto key =
+      shake_hands(handles->session, handles->proxy.get(), *target, settings, processes, patience);
+  if (!key) return key.error();
   std::unique_ptr<SshSession> made(new SshSession(std::move(handles), alias));
-  made->host_key_ = fingerprint;
+  made->host_key_ = *key;
   return made;
 }
 
-Result<int> SshSession::ready(std::stop_token stop) {
+Result<int> SshSession::ready(const Patience& whole) {
   ssh_session session = handles_->session;
   const Error dead{Code::unreachable, "the connection to " + alias_ + " is gone",
                    "call again: it reconnects"};
@@ -276,7 +327,7 @@ Result<int> SshSession::ready(std::stop_token stop) {
     waited = 1;
   }
   if (handles_->channel == nullptr || ssh_is_connected(session) == 0) return dead;
-  const Patience patience{Steady::now() + kAskTimeout, stop};
+  const Patience patience = whole.at_most(kAskTimeout);
   int code = SSH_ERROR;
   if (!until_done(session, patience, SSH_AGAIN, code,
                   [&] { return ssh_channel_open_session(handles_->channel); })) {
@@ -289,18 +340,51 @@ Result<int> SshSession::ready(std::stop_token stop) {
 
 namespace {
 
+// The names of RFC 4254, section 6.10.
+int signal_number(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, int>, 13> kNames{{{"ABRT", SIGABRT},
+                                                                     {"ALRM", SIGALRM},
+                                                                     {"FPE", SIGFPE},
+                                                                     {"HUP", SIGHUP},
+                                                                     {"ILL", SIGILL},
+                                                                     {"INT", SIGINT},
+                                                                     {"KILL", SIGKILL},
+                                                                     {"PIPE", SIGPIPE},
+                                                                     {"QUIT", SIGQUIT},
+                                                                     {"SEGV", SIGSEGV},
+                                                                     {"TERM", SIGTERM},
+                                                                     {"USR1", SIGUSR1},
+                                                                     {"USR2", SIGUSR2}}};
+  const auto* found = std::find_if(kNames.begin(), kNames.end(),
+                                   [&](const auto& entry) { return entry.first == name; });
+  return found == kNames.end() ? 0 : found->second;
+}
+
+void note_signal(ssh_session, ssh_channel, const char* name, int, const char*, const char*,
+                 void* number) {
+  if (name != nullptr) *static_cast<int*>(number) = signal_number(name);
+}
+
 // One script on one open channel: sends what is left, reads what is there, until the far side
 // closes.
 class Exchange {
  public:
-  Exchange(ssh_session session, ssh_channel channel, const ScriptCall& call, std::stop_token stop)
+  Exchange(ssh_session session, ssh_channel channel, const ScriptCall& call, Patience patience)
       : session_(session),
         channel_(channel),
         call_(call),
         nonce_(random_hex(8)),
         input_(bootstrap_stdin(call, nonce_)),
-        patience_{Steady::now() + call.total_timeout, stop},
-        last_byte_(Steady::now()) {}
+        patience_(std::move(patience)),
+        last_byte_(Steady::now()) {
+    ssh_callbacks_init(&callbacks_);
+    callbacks_.userdata = &signal_;
+    callbacks_.channel_exit_signal_function = note_signal;
+    ssh_add_channel_callbacks(channel_, &callbacks_);
+  }
+  ~Exchange() { ssh_remove_channel_callbacks(channel_, &callbacks_); }
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
 
   // The exec request and the script leave together, without waiting for the request's answer: that
   // is what makes a look on a warm connection one round trip.
@@ -376,8 +460,7 @@ class Exchange {
     }
     outcome_.exit_code = status;
     outcome_.bytes_sent = sent_;
-    if (status == -1)
-      outcome_.exit_code = 128;  // ended by a signal whose number libssh does not tell
+    if (status == -1) outcome_.exit_code = 128 + signal_;  // 128 alone: a signal unknown here
     if (auto cut = cut_to_answer(outcome_, nonce_, alias); !cut) return cut.error();
     return std::move(outcome_);
   }
@@ -412,14 +495,16 @@ class Exchange {
   Patience patience_;
   Steady::time_point last_byte_;
   std::size_t sent_ = 0;
+  int signal_ = 0;
+  ssh_channel_callbacks_struct callbacks_ = {};
   ScriptOutcome outcome_ = {};
 };
 
 }  // namespace
 
-Result<ScriptOutcome> SshSession::run(const ScriptCall& call, std::stop_token stop) {
+Result<ScriptOutcome> SshSession::run(const ScriptCall& call, const Patience& patience) {
   require(handles_->channel != nullptr, "run() without ready()");
-  auto outcome = Exchange(handles_->session, handles_->channel, call, stop).run(alias_);
+  auto outcome = Exchange(handles_->session, handles_->channel, call, patience).run(alias_);
   handles_->drop_channel();
   if (!outcome) return outcome;
   last_heard_ = Steady::now();

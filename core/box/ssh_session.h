@@ -1,38 +1,41 @@
 // SPDX-License-Identifier: MIT
 // SshSession: one authenticated connection, libssh behind it (the only room that includes it). All
-// calls are non-blocking underneath: each ends within its deadline and notices a stop request
+// calls are non-blocking underneath: each ends when its patience is over and notices a stop request
 // within 100 ms. Not thread-safe: one user at a time.
 #pragma once
 
 #include <chrono>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <string_view>
 
+#include "core/base/process.h"
 #include "core/base/result.h"
 #include "core/box/boxes.h"
+#include "core/box/patience.h"
 #include "core/box/shell.h"
 
 namespace rgt {
 
 class SshSession {
  public:
-  // Connects, checks the host key against known_hosts, authenticates (agent, then key files).
-  // Unknown key: host_key_unknown with the fingerprint. Another key than known: host_key_changed.
+  // Connects as `ssh ALIAS` would, within settings.connect_timeout; checks the host key against
+  // every known_hosts file; authenticates (agent, then key files). Unknown key: host_key_unknown
+  // with the fingerprint. Another key than known, or a revoked one: host_key_changed.
   static Result<std::unique_ptr<SshSession>> connect(const std::string& alias,
                                                      const SshSettings& settings,
-                                                     std::stop_token stop);
+                                                     ProcessRunner& processes,
+                                                     const Patience& patience);
   ~SshSession();
   SshSession(const SshSession&) = delete;
   SshSession& operator=(const SshSession&) = delete;
 
   // Makes sure that a channel is open and that the far side is really there; says how many answers
   // it had to wait for. An Error means that the connection is dead: nothing of a script was sent.
-  Result<int> ready(std::stop_token stop);
+  Result<int> ready(const Patience& patience);
 
   // Runs one script on the channel that ready() left open. After an Error the session is of no use.
-  Result<ScriptOutcome> run(const ScriptCall& call, std::stop_token stop);
+  Result<ScriptOutcome> run(const ScriptCall& call, const Patience& patience);
 
   const std::string& host_key() const { return host_key_; }
 

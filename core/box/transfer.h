@@ -35,7 +35,8 @@ class Transfer {
   virtual ~Transfer() = default;
   // Keeps partial files so that the next pull goes on where this one was cut. Paths with spaces,
   // newlines, leading dashes and shell characters are data. Symlinks are followed only inside
-  // remote_root. Errors as Shell::run, plus missing_tool (which side lacks rsync) and
+  // remote_root: one that leads out of it is refused. A file that could not be written here is an
+  // error. Errors as Shell::run, plus missing_tool (which side lacks rsync) and
   // remote_failed. A path that is missing on the box is not an error here: it is simply absent
   // afterwards.
   virtual Result<PullReport> pull(const PullRequest& request, std::stop_token stop) = 0;

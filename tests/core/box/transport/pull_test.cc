@@ -7,7 +7,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/files.h"
-#include "tests/boxes/loopback_sshd.h"
+#include "tests/core/box/transport/ssh_rig.h"
 
 namespace rgt {
 namespace {
@@ -34,6 +34,26 @@ struct Rig {
     request.local_root = near;
     request.by_checksum = by_checksum;
     return boxes->transfer(box).value()->pull(request, stop);
+  }
+  // The link carries 4 MiB/s from now on.
+  void slow_down() {
+    sshd.write("rsync", "#!/bin/sh\nexec /usr/bin/rsync --bwlimit=4096 \"$@\"\n");
+    fs::permissions(sshd.folder() / "rsync", fs::perms::owner_all);
+    key = sshd.read("authorized_keys");
+    sshd.write("authorized_keys", "command=\"PATH=" + sshd.folder().string() +
+                                      ":$PATH; eval \\\"$SSH_ORIGINAL_COMMAND\\\"\" " + key);
+  }
+  void speed_up() { sshd.write("authorized_keys", key); }
+  std::string key = {};
+  std::uintmax_t largest_file() const {
+    std::uintmax_t largest = 0;
+    std::error_code ignored;
+    for (const auto& entry : fs::recursive_directory_iterator(near, ignored)) {
+      if (!entry.is_regular_file(ignored)) continue;
+      const auto size = entry.file_size(ignored);
+      if (!ignored) largest = std::max(largest, size);
+    }
+    return largest;
   }
   std::string got(const std::string& path) { return read_file(near / path, 1u << 30).value(); }
 };
@@ -93,33 +113,113 @@ TEST_CASE("Paths that would leave the folder, and links that would lead out of i
   }
   fs::create_directories(rig.near);
   fs::create_directory_symlink(rig.folder.path(), rig.near / "a");
-  CHECK(rig.pull("local", {"a/m.pt"}).error().code == Code::refused);
+  for (const char* dodge : {"a/m.pt", "a/./m.pt", "./a/m.pt"})
+    CHECK(rig.pull("local", {dodge}).error().code == Code::refused);
   CHECK_FALSE(fs::exists(rig.folder.path() / "m.pt"));
 }
 
-TEST_CASE("A pull that was cut goes on where it stopped") {
+TEST_CASE("A path with needless dots in it is the same file") {
+  Rig rig;
+  rig.put("a/m.pt", "x");
+  REQUIRE(rig.pull(LoopbackSshd::kAlias, {"./a/./m.pt"}));
+  CHECK(rig.got("a/m.pt") == "x");
+}
+
+TEST_CASE("A link on the box is followed inside the folder and refused when it leads out of it") {
+  const std::string box = GENERATE(std::string("local"), std::string(LoopbackSshd::kAlias));
+  Rig rig;
+  rig.put("step-9/m.pt", "x");
+  rig.put("../secret\n", "not yours");
+  fs::create_symlink("step-9/m.pt", rig.far / "best.pt");
+  fs::create_directory_symlink("step-9", rig.far / "latest");
+  REQUIRE(rig.pull(box, {"best.pt", "latest/m.pt"}));
+  CHECK(rig.got("best.pt") == "x");
+  CHECK(rig.got("latest/m.pt") == "x");
+  fs::create_symlink("../secret\n", rig.far / "bait");
+  fs::create_directory_symlink("..", rig.far / "up");
+  for (const char* name : {"bait", "up/secret\n"}) {
+    const auto refused = rig.pull(box, {"best.pt", name});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == Code::refused);
+    CHECK(refused.error().message.find("symbolic link") != std::string::npos);
+    CHECK_FALSE(fs::exists(rig.near / name));
+  }
+}
+
+TEST_CASE("A file that cannot be written here is an error, never a finished pull") {
+  const std::string box = GENERATE(std::string("local"), std::string(LoopbackSshd::kAlias));
+  Rig rig;
+  rig.put("m.pt", "x");
+  fs::create_directories(rig.near / "m.pt" / "in the way");
+  const auto in_the_way = rig.pull(box, {"m.pt"});
+  REQUIRE_FALSE(in_the_way);
+  CHECK(in_the_way.error().code == Code::io);
+}
+
+TEST_CASE("Twenty thousand files are counted") {
+  Rig rig;
+  std::vector<std::string> names;
+  for (int i = 0; i < 20000; ++i) names.push_back("shard-" + std::to_string(i));
+  fs::create_directories(rig.far);
+  for (const std::string& name : names) std::ofstream(rig.far / name) << name;
+  const auto report = rig.pull(LoopbackSshd::kAlias, names);
+  INFO((report.ok() ? "" : report.error().message));
+  REQUIRE(report);
+  CHECK(report->files == names.size());
+  CHECK(report->bytes_received > 100000);
+}
+
+TEST_CASE("A comparison of contents that is silent longer than the idle limit is no dead link") {
+  Rig rig;
+  rig.put("m.pt", "right bytes");
+  // A box whose rsync thinks for three seconds where one may be silent; the request asks for one.
+  rig.sshd.write("rsync", "#!/bin/sh\nsleep 3\nexec /usr/bin/rsync \"$@\"\n");
+  fs::permissions(rig.sshd.folder() / "rsync", fs::perms::owner_all);
+  rig.sshd.write("authorized_keys", "command=\"PATH=" + rig.sshd.folder().string() +
+                                        ":$PATH; eval \\\"$SSH_ORIGINAL_COMMAND\\\"\" " +
+                                        rig.sshd.read("authorized_keys"));
+  PullRequest request;
+  request.remote_root = rig.far.string();
+  request.paths = {"m.pt"};
+  request.local_root = rig.near;
+  request.idle_timeout = Seconds(1);
+  request.by_checksum = true;
+  const auto report = rig.boxes->transfer(LoopbackSshd::kAlias).value()->pull(request, {});
+  INFO((report.ok() ? "" : report.error().message));
+  CHECK(report.ok());
+}
+
+TEST_CASE("A pull from a box whose key is unknown says unknown, and changed only if it changed") {
+  Rig rig;
+  rig.put("m.pt", "x");
+  rig.sshd.write("known_hosts", "");
+  CHECK(rig.pull(LoopbackSshd::kAlias, {"m.pt"}).error().code == Code::host_key_unknown);
+}
+
+TEST_CASE("A pull that was cut by a stop request ends at once and goes on where it stopped") {
   Rig rig;
   std::string bytes(64u << 20, '\0');
   for (std::size_t i = 0; i < bytes.size(); i += 97) bytes[i] = static_cast<char>(i >> 7);
   rig.put("big.pt", bytes);
+  rig.slow_down();
   std::stop_source source;
+  Steady::time_point asked;
   std::jthread cutter([&] {
-    // Cut as soon as something of it has arrived.
-    while (!source.stop_requested()) {
-      std::error_code ignored;
-      for (const auto& entry : fs::recursive_directory_iterator(rig.near, ignored)) {
-        if (entry.is_regular_file(ignored) && entry.file_size(ignored) > (1u << 20))
-          source.request_stop();
-      }
-    }
+    // Cut as soon as something of it has arrived: at 4 MiB/s most of it has not.
+    if (!eventually([&] { return rig.largest_file() > (1u << 20); })) return;
+    asked = Steady::now();
+    source.request_stop();
   });
   const auto cut = rig.pull(LoopbackSshd::kAlias, {"big.pt"}, false, source.get_token());
-  source.request_stop();
   cutter.join();
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::cancelled);
+  CHECK(seconds_since(asked) < 5);  // rsync has 2 s to put the part away
+  rig.speed_up();
   const auto whole = rig.pull(LoopbackSshd::kAlias, {"big.pt"});
   REQUIRE(whole);
   CHECK(sha256_hex(rig.got("big.pt")) == sha256_hex(bytes));
-  if (!cut) CHECK(whole->bytes_received < bytes.size());
+  CHECK(whole->bytes_received < bytes.size());
 }
 
 TEST_CASE("A box that is not there is unreachable, and the pull can be called again") {
@@ -136,8 +236,9 @@ TEST_CASE("A box without rsync is said to lack it") {
   Rig rig;
   rig.put("m.pt", "x");
   const std::string key = rig.sshd.read("authorized_keys");
-  rig.sshd.write("authorized_keys",
-                 "command=\"PATH=/nowhere /bin/sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" " + key);
+  rig.sshd.write("authorized_keys", "command=\"PATH=" + rig.sshd.folder().string() +
+                                        " /bin/sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" " + key);
+  fs::create_symlink("/bin/dd", rig.sshd.folder() / "dd");
   const auto report = rig.pull(LoopbackSshd::kAlias, {"m.pt"});
   REQUIRE_FALSE(report);
   CHECK(report.error().code == Code::missing_tool);

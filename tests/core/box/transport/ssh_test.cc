@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Against a real sshd on loopback: what goes wrong with rented boxes, and that each ends in time
 // with words that help.
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <thread>
 
 #include <catch2/catch.hpp>
 
-#include "tests/boxes/loopback_sshd.h"
+#include "tests/core/box/transport/ssh_rig.h"
 
 namespace rgt {
-namespace {
 
-using Steady = std::chrono::steady_clock;
-
-struct Rig {
-  LoopbackSshd sshd = {};
-  SystemProcessRunner processes = {};
-  std::unique_ptr<Boxes> boxes;
-  std::shared_ptr<Shell> shell;
-  explicit Rig(Milliseconds connect_timeout = Seconds(5))
-      : boxes(make_boxes(sshd.settings(connect_timeout), processes)),
-        shell(boxes->shell(LoopbackSshd::kAlias).value()) {}
-
-  Result<ScriptOutcome> run(std::string_view script, Milliseconds idle = Seconds(5),
-                            std::stop_token stop = {}) {
-    return shell->run({.script = script, .idle_timeout = idle, .total_timeout = Seconds(20)}, stop);
-  }
-};
-
-double seconds_since(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
-}
-
-}  // namespace
+using Rig = SshRig;
 
 TEST_CASE("A script runs on the box and the warm connection costs one round trip") {
   Rig rig;
@@ -136,11 +116,11 @@ TEST_CASE("A box that freezes in the middle of a script is reported silent, and 
   Rig rig(Milliseconds(1500));
   REQUIRE(rig.run("true"));
   std::jthread freezer([&] {
-    std::this_thread::sleep_for(Milliseconds(300));
-    rig.sshd.freeze();
+    if (rig.began()) rig.sshd.freeze();
   });
   const auto start = Steady::now();
-  const auto silent = rig.run("sleep 30", Milliseconds(1500));
+  const auto silent = rig.run(rig.long_script(), Milliseconds(1500));
+  freezer.join();
   REQUIRE_FALSE(silent);
   CHECK(silent.error().code == Code::unreachable);
   CHECK(seconds_since(start) < 10);
@@ -154,10 +134,9 @@ TEST_CASE("An sshd that dies under a script breaks that call only; the next one 
   Rig rig;
   REQUIRE(rig.run("true"));
   std::jthread killer([&] {
-    std::this_thread::sleep_for(Milliseconds(300));
-    rig.sshd.stop();
+    if (rig.began()) rig.sshd.stop();
   });
-  const auto broken = rig.run("sleep 30", Seconds(10));
+  const auto broken = rig.run(rig.long_script(), Seconds(10));
   killer.join();
   REQUIRE_FALSE(broken);
   CHECK(broken.error().code == Code::unreachable);
@@ -179,19 +158,76 @@ TEST_CASE("A warm connection whose box went away between calls is replaced witho
   CHECK(again->connected_anew);
 }
 
-TEST_CASE("A stop request ends a call within a second") {
+TEST_CASE("A stop request ends a call within a second, and one that waits for it too") {
   Rig rig;
   REQUIRE(rig.run("true"));
-  std::stop_source source;
-  std::jthread stopper([&] {
-    std::this_thread::sleep_for(Milliseconds(200));
-    source.request_stop();
+  std::stop_source working, waiting;
+  std::atomic<bool> gave_up = false;
+  std::jthread waiter([&] {
+    if (!rig.began()) return;
+    // The connection is taken for a minute: only the stop can end this one.
+    gave_up = rig.run("true", Seconds(20), waiting.get_token()).error().code == Code::cancelled;
+    working.request_stop();
   });
-  const auto start = Steady::now();
-  const auto stopped = rig.run("sleep 30", Seconds(20), source.get_token());
+  std::jthread stopper([&] {
+    if (rig.began()) waiting.request_stop();
+  });
+  const auto stopped = rig.run(rig.long_script(), Seconds(60), working.get_token(), Seconds(60));
+  const auto since = Steady::now();
+  waiter.join();
+  CHECK(gave_up);
   REQUIRE_FALSE(stopped);
   CHECK(stopped.error().code == Code::cancelled);
-  CHECK(seconds_since(start) < 2);
+  CHECK(seconds_since(since) < 3);
+}
+
+TEST_CASE("A stop request ends the reading of a flood") {
+  Rig rig;
+  std::stop_source source;
+  Steady::time_point asked;
+  std::jthread stopper([&] {
+    if (!rig.began()) return;
+    asked = Steady::now();
+    source.request_stop();
+  });
+  const std::string flood =
+      "touch '" + rig.mark().string() + "'; timeout 60 cat /dev/zero; sleep 60";
+  const auto stopped = rig.run(flood, Seconds(60), source.get_token(), Seconds(60));
+  stopper.join();
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == Code::cancelled);
+  CHECK(seconds_since(asked) < 3);
+}
+
+TEST_CASE("A call that waits for the box's connection ends at its own deadline") {
+  Rig rig;
+  std::stop_source source;
+  std::jthread holder(
+      [&] { (void)rig.run(rig.long_script(), Seconds(60), source.get_token(), Seconds(60)); });
+  REQUIRE(rig.began());
+  const auto late = rig.run("true", Seconds(5), {}, Milliseconds(500));
+  source.request_stop();
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == Code::timeout);
+  CHECK(late.error().message.find("busy") != std::string::npos);
+}
+
+TEST_CASE("A script that dies of a signal on the box ends with 128 and the signal's number") {
+  Rig rig;
+  CHECK(rig.run("kill -TERM $$")->exit_code == 143);
+  CHECK(rig.run("kill -KILL $$")->exit_code == 137);
+  CHECK(rig.run("exit 7")->exit_code == 7);
+}
+
+TEST_CASE("A box without dd is said to lack it") {
+  Rig rig;
+  const std::string key = rig.sshd.read("authorized_keys");
+  rig.sshd.write("authorized_keys",
+                 "command=\"PATH=/nowhere /bin/sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" " + key);
+  const auto refused = rig.run("true");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::missing_tool);
+  CHECK(refused.error().message.find("no dd") != std::string::npos);
 }
 
 TEST_CASE("Threads that ask one box at once are each answered with their own answer") {
