@@ -181,7 +181,9 @@ TEST_CASE("A stop request ends a call within a second, and one that waits for it
   CHECK(seconds_since(since) < 3);
 }
 
-TEST_CASE("A stop request ends the reading of a flood") {
+TEST_CASE("A stop request ends the reading of a flood, and the waiting for a hash on the box") {
+  const std::string work =
+      GENERATE(std::string("cat /dev/zero"), std::string("sha256sum /dev/zero"));
   Rig rig;
   std::stop_source source;
   Steady::time_point asked;
@@ -190,9 +192,8 @@ TEST_CASE("A stop request ends the reading of a flood") {
     asked = Steady::now();
     source.request_stop();
   });
-  const std::string flood =
-      "touch '" + rig.mark().string() + "'; timeout 60 cat /dev/zero; sleep 60";
-  const auto stopped = rig.run(flood, Seconds(60), source.get_token(), Seconds(60));
+  const std::string script = "touch '" + rig.mark().string() + "'; timeout 60 " + work;
+  const auto stopped = rig.run(script, Seconds(60), source.get_token(), Seconds(60));
   stopper.join();
   REQUIRE_FALSE(stopped);
   CHECK(stopped.error().code == Code::cancelled);
