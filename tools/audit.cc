@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // audit: measures a box before money is spent on it. One round trip, read only; every check carries
-// what was measured, the limit it was held against, and the fix. What is not checked yet is listed.
+// what was measured, the limit it was held against, and the fix. What was not checked is listed.
 #include "tools/audit.h"
 
 #include <algorithm>
@@ -9,6 +9,8 @@
 
 #include "core/base/text.h"
 #include "core/box/survey.h"
+#include "tools/audit_check.h"
+#include "tools/audit_gpu.h"
 #include "tools/boxes_seen.h"
 #include "tools/report.h"
 
@@ -23,6 +25,8 @@ constexpr std::uint64_t kDiskWarnBytes =
 constexpr double kInodesWarnShare = 0.10;  // eval dumps eat inodes in bursts of thousands
 constexpr double kInodesFailShare = 0.01;
 constexpr double kBudgetWarnShare = 0.80;  // of the free bytes; caches and logs want the rest
+constexpr std::size_t kNamedHogs = 5;      // in one line; the structured result has no more either
+constexpr std::uint64_t kMirrorBytesPerSecond = 1u << 20;  // a 15 GB model takes 4 hours at this
 constexpr std::uint64_t kSmallShm = kGiB;  // container default is 64 MiB; loaders want more
 constexpr double kMemoryWarnShare = 0.90;  // the kernel kills at 1.0 and workers grow in steps
 constexpr std::int64_t kSkewWarnSeconds = 5;
@@ -32,25 +36,26 @@ Card card() {
   return Card{
       "audit",
       "Audit a box",
-      "Phase 0: measure a rented box (an ssh alias, or `local`) before spending money on it. One "
-      "read-only round trip: GPUs, driver, disk bytes AND inodes, cgroup memory and CPU quota, "
-      "/dev/shm, tools, clock skew, checkpoint budget. Also says what the platform's stop and "
-      "destroy "
-      "do to data, and its danger clocks: tell the user. Call first on every new box.",
+      "Phase 0: measure a box (ssh alias or `local`) before spending on it. One read-only "
+      "round trip: GPU health and who holds its memory, driver, disk bytes AND inodes and what "
+      "fills them, cgroup memory and CPU quota, /dev/shm, tools, clock, checkpoint budget, "
+      "platform. Says what stop and destroy do to data, and danger clocks: tell the user. Call "
+      "first on every new box.",
       input_schema(
-          {{"box", {{"type", "string"}, {"minLength", 1}, {"description", "ssh alias or `local`"}}},
-           {"profile",
-            {{"type", "string"}, {"description", "platform; default local or generic-ssh"}}},
+          {{"box", {{"type", "string"}, {"minLength", 1}, {"description", "ssh alias, `local`"}}},
+           {"profile", {{"type", "string"}, {"description", "platform; default generic-ssh"}}},
            {"paths",
             {{"type", "array"},
              {"maxItems", 16},
              {"items", {{"type", "string"}, {"pattern", "^/"}}},
-             {"description", "absolute folders to measure, e.g. the data and durable mounts"}}},
+             {"description", "more folders to measure: data, durable"}}},
+           {"python",
+            {{"type", "string"},
+             {"pattern", "^(/.*/)?python[0-9.]*$"},
+             {"description", "whose torch to check"}}},
            {"checkpoint_bytes", {{"type", "integer"}, {"minimum", 0}}},
            {"checkpoints",
-            {{"type", "integer"},
-             {"minimum", 1},
-             {"description", "how many stay on disk at once"}}},
+            {{"type", "integer"}, {"minimum", 1}, {"description", "how many are kept"}}},
            {"scratch_bytes", {{"type", "integer"}, {"minimum", 0}}}},
           {"box"}),
       output_schema({{"box", {{"type", "string"}}},
@@ -62,26 +67,30 @@ Card card() {
       Annotations{.read_only = true, .destructive = false, .idempotent = true}};
 }
 
-enum class Grade { pass, warn, fail };
 const char* grade_name(Grade grade) {
-  return grade == Grade::pass ? "pass" : grade == Grade::warn ? "warn" : "fail";
+  switch (grade) {
+    case Grade::pass: return "pass";
+    case Grade::unknown: return "unknown";
+    case Grade::warn: return "warn";
+    case Grade::fail: break;
+  }
+  return "fail";
 }
-
-struct Check {
-  std::string id = {};
-  Grade grade = Grade::pass;
-  std::string measured = {};
-  std::string limit = {};
-  std::string fix = {};
-  std::vector<std::string> references = {};
-};
-
-using Checks = std::vector<Check>;
 
 std::string percent(double share) { return std::to_string(std::lround(share * 100)) + " %"; }
 
+// The box read its clock at some moment of the call; what the call's own length explains is no
+// skew.
+std::int64_t skew_seconds(const Survey& survey, Time now) {
+  const std::int64_t earliest = to_unix(now);
+  const std::int64_t waited = std::chrono::duration_cast<Seconds>(survey.waited).count() + 1;
+  const std::int64_t latest = earliest + std::max<std::int64_t>(0, waited - survey.box_seconds);
+  if (survey.box_time < earliest) return survey.box_time - earliest;
+  return std::max<std::int64_t>(0, survey.box_time - latest);
+}
+
 void check_clock(const Survey& survey, Time now, Checks& checks) {
-  const std::int64_t skew = survey.box_time - to_unix(now);
+  const std::int64_t skew = skew_seconds(survey, now);
   const std::int64_t size = skew < 0 ? -skew : skew;
   const Grade grade = size > kSkewFailSeconds   ? Grade::fail
                       : size > kSkewWarnSeconds ? Grade::warn
@@ -92,48 +101,8 @@ void check_clock(const Survey& survey, Time now, Checks& checks) {
        std::to_string(skew) + " s against this machine",
        "at most " + std::to_string(kSkewWarnSeconds) + " s",
        grade == Grade::pass ? "" : "set the box's clock (chronyc makestep, or ask the provider)",
-       {}});
-}
-
-void check_gpus(const Survey& survey, const Profile& profile, Checks& checks) {
-  if (!survey.nvidia_smi_present || survey.gpus.empty()) {
-    const bool broken = survey.nvidia_smi_present;
-    const bool expected = profile.kind != "workstation";
-    checks.push_back(
-        {"gpu",
-         broken     ? Grade::fail
-         : expected ? Grade::warn
-                    : Grade::pass,
-         broken ? "nvidia-smi fails: " + clean_line(survey.nvidia_smi_error, 160) : "no nvidia-smi",
-         "one NVIDIA GPU or more",
-         broken ? "the container has no working GPU: stop paying for this box, rent another"
-         : expected
-             ? "CPU only as it stands; if you rented a GPU, the image or the instance is wrong"
-             : "",
-         {"U31", "U28"}});
-    return;
-  }
-  for (const GpuInfo& gpu : survey.gpus) {
-    const bool held =
-        gpu.memory_total_mib > 0 &&
-        static_cast<double>(gpu.memory_used_mib) > 0.05 * static_cast<double>(gpu.memory_total_mib);
-    const bool ecc = !gpu.ecc_errors.empty() && gpu.ecc_errors != "0";
-    const std::string name = "gpu" + std::to_string(gpu.index);
-    checks.push_back(
-        {name,
-         ecc    ? Grade::fail
-         : held ? Grade::warn
-                : Grade::pass,
-         clean_line(gpu.name, 60) + ", driver " + clean_line(gpu.driver, 20) + ", " +
-             std::to_string(gpu.memory_used_mib) + " of " + std::to_string(gpu.memory_total_mib) +
-             " MiB in use" +
-             (ecc ? ", uncorrected ECC errors " + clean_line(gpu.ecc_errors, 20) : ""),
-         "under 5 % in use before a launch, no ECC errors",
-         ecc    ? "rent another box: this GPU is failing"
-         : held ? "something holds its memory: look with nvidia-smi and fuser -v /dev/nvidia*"
-                : "",
-         ecc ? std::vector<std::string>{"U22"} : std::vector<std::string>{"U11"}});
-  }
+       {},
+       ""});
 }
 
 Grade grade_bytes(const MountSpace& mount) {
@@ -141,14 +110,40 @@ Grade grade_bytes(const MountSpace& mount) {
   return mount.bytes_free < kDiskWarnBytes ? Grade::warn : Grade::pass;
 }
 
-void check_mount(const MountSpace& mount, Checks& checks) {
+std::string hog_words(const Hog& hog) {
+  std::string words = clean_line(hog.path, 80);
+  if (!hog.target.empty()) words += " -> " + clean_line(hog.target, 80);
+  return words + (hog.whole ? " " + human_bytes(hog.bytes) : " (too large to weigh in 3 s)");
+}
+
+// The largest things on this filesystem, wherever they were looked for.
+std::string hogs_on(const Survey& survey, const std::string& mount_point) {
+  std::vector<std::string> words;
+  for (const bool whole : {true, false}) {
+    for (const Hog& hog : survey.hogs) {
+      const bool here = mount_point.empty() || hog.mount_point == mount_point;
+      if (here && hog.whole == whole && words.size() < kNamedHogs) words.push_back(hog_words(hog));
+    }
+  }
+  return join(words, ", ");
+}
+
+std::string space_advice(const Survey& survey, const MountSpace& mount) {
+  const std::string hogs = hogs_on(survey, mount.mount_point);
+  if (hogs.empty())
+    return "free space (old checkpoints, pip and hub caches) or ask to expand the disk";
+  return "free space, the largest there: " + hogs + "; or ask to expand the disk";
+}
+
+void check_mount(const Survey& survey, const MountSpace& mount, Checks& checks) {
   if (mount.mount_point.empty()) {
     checks.push_back({"disk:" + clean_line(mount.path, 80),
                       Grade::fail,
                       "the folder does not exist",
                       "an existing folder",
                       "create it, or name the real mount",
-                      {}});
+                      {},
+                      ""});
     return;
   }
   const std::string where = clean_line(mount.path, 80);
@@ -158,10 +153,9 @@ void check_mount(const MountSpace& mount, Checks& checks) {
        human_bytes(mount.bytes_free) + " free of " + human_bytes(mount.bytes_total) + " on " +
            clean_line(mount.mount_point, 80) + (mount.writable ? "" : ", not writable"),
        "writable, " + human_bytes(kDiskWarnBytes) + " free",
-       grade_bytes(mount) == Grade::pass && mount.writable
-           ? ""
-           : "free space (old checkpoints, pip and hub caches) or ask to expand the disk",
-       {"U6"}});
+       grade_bytes(mount) == Grade::pass && mount.writable ? "" : space_advice(survey, mount),
+       {"U6"},
+       ""});
   if (mount.inodes_total == 0) return;
   const double share =
       static_cast<double>(mount.inodes_free) / static_cast<double>(mount.inodes_total);
@@ -174,43 +168,65 @@ void check_mount(const MountSpace& mount, Checks& checks) {
        std::to_string(mount.inodes_free) + " free of " + std::to_string(mount.inodes_total),
        percent(kInodesWarnShare) + " free",
        grade == Grade::pass ? "" : "delete trees of small files, or pack them into shards",
-       {"U7", "U25"}});
+       {"U7", "U25"},
+       ""});
 }
 
+void check_hogs(const Survey& survey, Checks& checks) {
+  std::string measured = hogs_on(survey, "");
+  if (measured.empty()) measured = "nothing over 100 MiB";
+  if (!survey.hogs_whole) measured += "; the time ran out, there may be more";
+  checks.push_back({"hogs",
+                    survey.hogs_whole ? Grade::pass : Grade::unknown,
+                    measured,
+                    "the largest in the home folder, the measured folders and the usual caches",
+                    "",
+                    {"U7"},
+                    ""});
+}
+
+// File pages count as used until somebody needs the room; only the rest can bring the OOM killer.
 void check_memory(const Survey& survey, Checks& checks) {
   const std::uint64_t limit = survey.memory_limit > 0 ? survey.memory_limit : survey.memory_total;
-  const double share =
-      limit == 0 ? 0 : static_cast<double>(survey.memory_used) / static_cast<double>(limit);
+  const std::uint64_t held = survey.memory_used - std::min(survey.memory_used, survey.memory_cache);
+  const double share = limit == 0 ? 0 : static_cast<double>(held) / static_cast<double>(limit);
   const bool high = share > kMemoryWarnShare;
+  const bool killed = survey.oom_kills > 0;
   checks.push_back(
       {"memory",
-       high ? Grade::warn : Grade::pass,
+       high || killed ? Grade::warn : Grade::pass,
        survey.memory_limit > 0
            ? "cgroup " + survey.cgroup + " allows " + human_bytes(survey.memory_limit) +
                  " (the host shows " + human_bytes(survey.memory_total) + "), " +
-                 human_bytes(survey.memory_used) + " in use, " + std::to_string(survey.oom_kills) +
-                 " OOM kills so far"
+                 human_bytes(held) + " in use besides " + human_bytes(survey.memory_used - held) +
+                 " of cache, " + std::to_string(survey.oom_kills) + " OOM kills so far"
            : "no cgroup limit; host has " + human_bytes(survey.memory_total),
-       "under " + percent(kMemoryWarnShare) + " of what the cgroup allows",
-       high ? "end what uses it, or size loader workers to this limit and not to what `free` shows"
-            : "",
-       {"U9", "U41"}});
+       "under " + percent(kMemoryWarnShare) + " of what the cgroup allows, no OOM kill",
+       high     ? "end what uses it, or size loader workers to this limit and not to what `free` "
+                  "shows"
+       : killed ? "something was killed for memory here before: size loader workers to this limit"
+                : "",
+       {"U9", "U41"},
+       ""});
 }
 
 void check_cpu(const Survey& survey, Checks& checks) {
   const bool sliced = survey.cpu_quota > 0 && survey.cpu_quota + 0.5 < survey.cpus_visible;
-  const int threads =
-      std::max(1, static_cast<int>(sliced ? survey.cpu_quota : survey.cpus_visible));
+  const double cores = sliced ? survey.cpu_quota : survey.cpus_visible;
+  const auto processes = static_cast<double>(std::max<std::size_t>(1, survey.gpu.gpus.size()));
+  const int threads = std::max(1, static_cast<int>(cores / processes));
   checks.push_back(
       {"cpu",
        sliced ? Grade::warn : Grade::pass,
        std::to_string(survey.cpus_visible) + " cores visible, quota " +
-           (survey.cpu_quota > 0 ? std::to_string(survey.cpu_quota).substr(0, 5) : "none"),
+           (survey.cpu_quota > 0 ? std::to_string(survey.cpu_quota).substr(0, 5) : "none") + "; " +
+           std::to_string(threads) + " threads and as many loader workers per GPU process",
        "quota equals the visible cores",
        sliced ? "set OMP_NUM_THREADS=" + std::to_string(threads) +
                     " and loader workers to match: libraries size pools by visible cores"
               : "",
-       {"U40"}});
+       {"U40"},
+       ""});
 }
 
 void check_shm(const Survey& survey, Checks& checks) {
@@ -221,7 +237,8 @@ void check_shm(const Survey& survey, Checks& checks) {
        "/dev/shm " + human_bytes(survey.shm_free) + " free of " + human_bytes(survey.shm_total),
        human_bytes(kSmallShm),
        small ? "keep loader workers few, or restart the container with a larger --shm-size" : "",
-       {"U10"}});
+       {"U10"},
+       ""});
 }
 
 void check_tools(const Survey& survey, const std::string& box, Checks& checks) {
@@ -231,7 +248,7 @@ void check_tools(const Survey& survey, const std::string& box, Checks& checks) {
   };
   const auto add = [&](const char* id, Grade grade, const std::string& measured, const char* limit,
                        const std::string& fix) {
-    checks.push_back({id, grade, measured, limit, fix, {}});
+    checks.push_back({id, grade, measured, limit, fix, {}, ""});
   };
   const bool core = missing("sha256sum") || missing("base64") || missing("stat");
   add("tools:coreutils", core ? Grade::fail : Grade::pass,
@@ -281,7 +298,8 @@ void check_budget(const Survey& survey, const Json& arguments, const std::string
            (data == nullptr ? "?" : clean_line(data->path, 80)),
        "at most " + percent(kBudgetWarnShare) + " of what is free",
        grade == Grade::pass ? "" : "keep fewer checkpoints, write elsewhere, or expand the disk",
-       {"U6", "C2"}});
+       {"U6", "C2"},
+       ""});
 }
 
 Json platform_facts(const Profile& profile) {
@@ -316,12 +334,94 @@ Json platform_facts(const Profile& profile) {
             {"keeps", profile.meter_stop.keeps}}}};
 }
 
-// What this version does not look at, said out loud so that silence is not read as health.
-const Json& not_checked() {
-  static const Json list = {"GPU throttling, clocks and Xid history",
-                            "CUDA and torch versions against the driver",
-                            "which folders use the most space", "mirror reachability and speed",
-                            "whether the box is really on the platform that the profile names"};
+bool is_generic(const std::string& profile) {
+  return profile == "local" || profile == "generic-ssh";
+}
+
+// Rentals are often pods or Slurm jobs themselves, so these two contradict no other profile.
+bool is_substrate(const std::string& platform) {
+  return platform == "kubernetes" || platform == "slurm";
+}
+
+Check judge_platform(const PlatformGuess& guess, const std::string& profile, bool own_signs) {
+  Check check{"platform", Grade::pass, "", "signs of the platform that the profile is for",
+              "",         {},          ""};
+  if (guess.sureness == Sureness::none) {
+    check.measured =
+        is_generic(profile) ? "no platform recognised" : "no sign of " + profile + " on the box";
+    if (!is_generic(profile)) check.grade = Grade::unknown;
+    return check;
+  }
+  check.measured = std::string(guess.sureness == Sureness::confirmed ? "" : "probably ") +
+                   guess.platform + ": " + join(guess.signs, ", ");
+  if (profile_covers(profile, guess.platform) || is_substrate(guess.platform)) return check;
+  const bool sure = guess.sureness == Sureness::confirmed && !own_signs && !is_generic(profile);
+  check.grade = sure ? Grade::fail : Grade::warn;
+  check.fix = "profile " + profile +
+              " says what stops the meter and what survives on another "
+              "platform: ask the user where this box was rented";
+  return check;
+}
+
+void check_platform(const Survey& survey, const Handbook& handbook, const std::string& profile,
+                    Checks& checks) {
+  const PlatformGuess guess = recognise_platform(survey.signs);
+  const bool own =
+      std::any_of(survey.signs.begin(), survey.signs.end(), [&](const PlatformSign& sign) {
+        return sign.strong && profile_covers(profile, sign.platform);
+      });
+  Check check = judge_platform(guess, profile, own);
+  for (const Profile& known : handbook.profiles()) {
+    if (check.grade > Grade::unknown && profile_covers(known.name, guess.platform))
+      check.audit_as = known.name;
+  }
+  checks.push_back(std::move(check));
+}
+
+// Where hub and package downloads go from behind the great firewall; a few MiB of each are fetched.
+std::vector<std::string> mirrors_to_try(const Profile& profile) {
+  if (!profile.china_mirror_needed) return {};
+  return {"https://hf-mirror.com/openai-community/gpt2/resolve/main/model.safetensors",
+          "https://pypi.tuna.tsinghua.edu.cn/simple/"};
+}
+
+void check_mirrors(const Survey& survey, std::size_t asked, Checks& checks) {
+  if (asked > 0 && survey.mirrors.empty()) {
+    checks.push_back({"mirror",
+                      Grade::unknown,
+                      "no curl on the box to try with",
+                      "an answer at 1 MiB/s",
+                      "",
+                      {},
+                      ""});
+  }
+  for (const MirrorTry& tried : survey.mirrors) {
+    const bool answers = tried.status == 200 || tried.status == 206;
+    const bool slow = tried.bytes_per_second < kMirrorBytesPerSecond;
+    const std::string host = std::string(split(tried.url, '/').at(2));
+    checks.push_back({"mirror:" + host,
+                      answers && !slow ? Grade::pass : Grade::warn,
+                      (tried.status == 0 ? std::string("no answer")
+                                         : "HTTP " + std::to_string(tried.status) + ", " +
+                                               human_bytes(tried.bytes_per_second) + "/s") +
+                          (tried.proxied ? " through the set proxy" : " without a proxy"),
+                      "an answer at 1 MiB/s",
+                      answers && !slow ? ""
+                      : tried.proxied  ? "unset the proxy for domestic mirrors, and measure again"
+                                       : "take another mirror, or push the files from here",
+                      {"U15"},
+                      ""});
+  }
+}
+
+// What was not looked at, said out loud so that silence is not read as health.
+Json not_checked(const Survey& survey, const Profile& profile) {
+  Json list = Json::array();
+  if (!survey.torch.asked)
+    list.push_back("torch and its CUDA against the driver (argument python)");
+  if (!profile.china_mirror_needed) list.push_back("download speed (the profile needs no mirror)");
+  list.push_back("GPU clocks and heat under load");
+  list.push_back("links between GPUs (NVLink, NCCL)");
   return list;
 }
 
@@ -337,35 +437,48 @@ std::vector<std::string> paths_to_measure(const Json& arguments, const Profile& 
   return paths;
 }
 
+void write_row(const Check& check, const std::string& box, Report& report, Json& rows) {
+  Json row{{"id", check.id},
+           {"verdict", grade_name(check.grade)},
+           {"measured", check.measured},
+           {"limit", check.limit}};
+  if (check.grade > Grade::unknown) {
+    row["fix"] = check.fix;
+    row["references"] = check.references;
+    report.cite(check.references);
+    const bool again = !check.audit_as.empty();
+    report.add_next({check.id + ": " + check.fix, again ? "audit" : "",
+                     again ? Json{{"box", box}, {"profile", check.audit_as}} : Json(nullptr)});
+  }
+  report.add_line(std::string(grade_name(check.grade)) + "  " + check.id + "  " + check.measured);
+  rows.push_back(std::move(row));
+}
+
 void write_report(const Survey& survey, const Profile& profile, const std::string& box,
                   const Checks& checks, Report& report) {
   Grade worst = Grade::pass;
-  std::size_t bad = 0;
+  std::size_t passed = 0, unknown = 0;
   Json rows = Json::array();
-  for (const Check& check : checks) {
-    worst = std::max(worst, check.grade);
-    Json row{{"id", check.id},
-             {"verdict", grade_name(check.grade)},
-             {"measured", check.measured},
-             {"limit", check.limit}};
-    if (check.grade != Grade::pass) {
-      ++bad;
-      row["fix"] = check.fix;
-      row["references"] = check.references;
-      report.cite(check.references);
-      report.add_next({check.id + ": " + check.fix, "", nullptr});
+  // The worst come first: a host may cut a long text.
+  for (const Grade grade : {Grade::fail, Grade::warn, Grade::unknown, Grade::pass}) {
+    for (const Check& check : checks) {
+      if (check.grade == grade) write_row(check, box, report, rows);
     }
-    report.add_line(std::string(grade_name(check.grade)) + "  " + check.id + "  " + check.measured);
-    rows.push_back(std::move(row));
+  }
+  for (const Check& check : checks) {
+    passed += check.grade == Grade::pass ? 1 : 0;
+    unknown += check.grade == Grade::unknown ? 1 : 0;
+    if (check.grade != Grade::unknown) worst = std::max(worst, check.grade);
   }
   for (const DangerClock& clock : profile.danger_clocks)
     report.add_line("danger clock: " + clock.what);
   report.set_verdict(grade_name(worst));
   report.set_exit(worst == Grade::pass ? Exit::fine : Exit::attention);
-  report.set_summary("Box " + box + ": " + std::string(grade_name(worst)) + ", " +
-                     std::to_string(checks.size() - bad) + " of " + std::to_string(checks.size()) +
-                     " checks pass (" + clean_line(survey.os, 60) + ", " +
-                     std::to_string(survey.gpus.size()) + " GPU).");
+  report.set_summary(
+      "Box " + box + ": " + std::string(grade_name(worst)) + ", " + std::to_string(passed) +
+      " of " + std::to_string(checks.size()) + " checks pass" +
+      (unknown > 0 ? ", " + std::to_string(unknown) + " not measurable here" : "") + " (" +
+      clean_line(survey.os, 60) + ", " + std::to_string(survey.gpu.gpus.size()) + " GPU).");
   report.field("checks") = std::move(rows);
 }
 
@@ -377,7 +490,11 @@ ToolResult audit(Environment& environment, const Json& arguments, const Call& ca
   auto shell = environment.boxes.shell(box);
   if (!shell) return usage_error(shell.error());
 
-  auto surveyed = survey(**shell, paths_to_measure(arguments, **profile), call.stop);
+  SurveyRequest request;
+  request.paths = paths_to_measure(arguments, **profile);
+  request.python = text_or(arguments, "python");
+  request.mirrors = mirrors_to_try(**profile);
+  auto surveyed = survey(**shell, request, call.stop);
   if (!surveyed) {
     const Json checks = Json::array({{{"id", "reachable"},
                                       {"verdict", "fail"},
@@ -388,15 +505,23 @@ ToolResult audit(Environment& environment, const Json& arguments, const Call& ca
   }
   remember_box(environment, box, name, surveyed->machine_id, (*shell)->host_key(), call.now);
 
-  Checks checks{
-      {"reachable", Grade::pass, "answered; host key " + (*shell)->host_key(), "answers", "", {}}};
+  Checks checks{{"reachable",
+                 Grade::pass,
+                 "answered; host key " + (*shell)->host_key(),
+                 "answers",
+                 "",
+                 {},
+                 ""}};
   check_clock(*surveyed, call.now, checks);
-  check_gpus(*surveyed, **profile, checks);
-  for (const MountSpace& mount : surveyed->mounts) check_mount(mount, checks);
+  check_platform(*surveyed, environment.handbook, name, checks);
+  check_gpus(*surveyed, (*profile)->kind != "workstation", checks);
+  for (const MountSpace& mount : surveyed->mounts) check_mount(*surveyed, mount, checks);
+  check_hogs(*surveyed, checks);
   check_memory(*surveyed, checks);
   check_cpu(*surveyed, checks);
   check_shm(*surveyed, checks);
   check_tools(*surveyed, box, checks);
+  check_mirrors(*surveyed, request.mirrors.size(), checks);
   const std::string data = (*profile)->data_mount.empty() ? surveyed->home : (*profile)->data_mount;
   check_budget(*surveyed, arguments, data, checks);
 
@@ -404,7 +529,7 @@ ToolResult audit(Environment& environment, const Json& arguments, const Call& ca
   report.field("box") = box;
   report.field("profile") = name;
   report.field("platform") = platform_facts(**profile);
-  report.field("not_checked") = not_checked();
+  report.field("not_checked") = not_checked(*surveyed, **profile);
   write_report(*surveyed, **profile, box, checks, report);
   report.add_next(
       {"tell the user the platform's danger clocks and what stop and destroy do to the data, "

@@ -8,8 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/result.h"
+#include "core/box/gpu_report.h"
+#include "core/box/platform_signs.h"
 #include "core/box/shell.h"
+#include "core/box/torch_report.h"
 
 namespace rgt {
 
@@ -22,14 +26,20 @@ struct MountSpace {
   bool writable = false;
 };
 
-struct GpuInfo {
-  int index = 0;
-  std::string name = {};
-  std::string driver = {};
-  std::uint64_t memory_total_mib = 0, memory_used_mib = 0;
-  int utilisation_percent = -1;  // -1: not reported
-  std::string ecc_errors = {};   // uncorrected volatile count as printed, "" if N/A
-  std::string mig = {};          // "Enabled", "Disabled", ""
+// Something large that lies on a measured disk, by `du -x`.
+struct Hog {
+  std::string path = {};         // where it was looked for: "/root/.cache/huggingface"
+  std::string target = {};       // where its bytes really lie, if that is a symlink
+  std::string mount_point = {};  // the filesystem that they fill
+  std::uint64_t bytes = 0;
+  bool whole = false;  // false: it was too large to be weighed in the time that one thing gets
+};
+
+struct MirrorTry {
+  std::string url = {};
+  int status = 0;  // of HTTP; 0: no answer
+  std::uint64_t bytes_per_second = 0, bytes = 0;
+  bool proxied = false;  // a proxy variable was set, as it would be for a transfer
 };
 
 struct Survey {
@@ -43,20 +53,37 @@ struct Survey {
   std::uint64_t memory_total = 0;  // host, /proc/meminfo
   std::uint64_t memory_limit = 0;  // cgroup v2 memory.max or v1 limit; 0: none
   std::uint64_t memory_used = 0;   // cgroup current
+  std::uint64_t memory_cache = 0;  // of that, file pages which the kernel takes back on need
   std::uint64_t oom_kills = 0;
   std::string cgroup = {};  // "v2", "v1", "none"
   std::uint64_t shm_total = 0, shm_free = 0;
   std::vector<MountSpace> mounts = {};
   bool nvidia_smi_present = false;
-  std::string nvidia_smi_error = {};  // its words when present but failing
-  std::vector<GpuInfo> gpus = {};
+  GpuReport gpu = {};
+  std::string xid_source = {};  // "dmesg" (this boot), "log" (perhaps older), "none": not readable
+  std::vector<XidEvent> xids = {};
+  TorchReport torch = {};
+  std::vector<PlatformSign> signs = {};
+  std::vector<MirrorTry> mirrors = {};          // empty: none was asked for, or the box has no curl
+  std::vector<Hog> hogs = {};                   // largest first
+  bool hogs_whole = true;                       // false: the time ran out, there may be more
   std::vector<std::string> tools_present = {};  // of the names below
   std::vector<std::string> tools_missing = {};
+  std::int64_t box_seconds = 0;      // how long the script ran, by the box's clock
+  Milliseconds waited = Seconds(0);  // how long the call took, connecting included, by ours
 };
 
-// `paths` are absolute; an empty path means the user's home, and is answered as the home's real
-// path. Tools looked for: tmux nohup setsid rsync sha256sum base64 stat python3 nvidia-smi.
-Result<Survey> survey(Shell& shell, const std::vector<std::string>& paths, std::stop_token stop);
+struct SurveyRequest {
+  // Absolute; an empty path means the user's home, and is answered as the home's real path.
+  std::vector<std::string> paths = {};
+  std::string python = {};  // its torch is asked, "python3" or a path that ends so; empty: none
+  int hog_seconds = 6;      // for all of them: an audit must stay a matter of seconds
+  std::vector<std::string> mirrors = {};  // https URLs of which a few MiB are fetched
+};
+
+// One round trip. Tools looked for: tmux nohup setsid rsync sha256sum base64 stat python3
+// nvidia-smi.
+Result<Survey> survey(Shell& shell, const SurveyRequest& request, std::stop_token stop);
 Result<Survey> parse_survey(std::string_view answer);  // fuzzed
 
 }  // namespace rgt

@@ -30,9 +30,12 @@ const std::string kManifest =
 const std::string kSurvey =
     "rgt-survey 1\ntime 1800000000\nboot =b\nmachine -\nos +RGViaWFuIDEy\nkernel =Linux\nuser "
     "=root\n"
-    "home =/root\ncpu 8 150000 100000\nmemory 100 50 25 1 v2\nshm 64 32\n"
-    "mount =/data =/ =ext4 10 5 4 3 1\nnvidia-smi 1 -\n"
-    "gpu +MCwgSDEwMCwgNTUwLCA4MDAwMCwgMSwgNSwgMCwgRGlzYWJsZWQ=\ntool tmux 1\ntool rsync 0\nend\n";
+    "home =/root\ncpu 8 150000 100000\nmemory 100 50 25 5 1 v2\nshm 64 32\n"
+    "mount =/data =/ =ext4 10 5 4 3 1\nnvidia-smi gpu 0 "
+    "+aW5kZXgsIG5hbWUsIG1lbW9yeS50b3RhbCBbTWlCXQowLCBIMTAwLCA4MDAwMAo=\nxids dmesg\n"
+    "xid +TlZSTTogWGlkIChQQ0k6MDAwMDozYjowMCk6IDc5LCBwaWQ9MQ==\ntorch 1 -\n"
+    "sign runpod 1 +ZW52IFJVTlBPRF9QT0RfSUQ=\nmirror =https://x 206 1 2 0\n"
+    "hog =/a =/b =/ 1024 1\nhogs 1\ntool tmux 1\ntool rsync 0\nended 1800000003\nend\n";
 
 // Every prefix that ends at a line, every line doubled, every line gone: none may be half-believed.
 template <class Parse>
@@ -154,7 +157,7 @@ TEST_CASE("a whole survey is read") {
   CHECK(found->memory_limit == 50);
   CHECK(found->cgroup == "v2");
   CHECK(found->mounts.at(0).filesystem == "ext4");
-  CHECK(found->gpus.at(0).memory_total_mib == 80000);
+  CHECK(found->gpu.gpus.at(0).memory_total_mib == 80000u);
   CHECK(found->tools_missing == std::vector<std::string>{"rsync"});
 }
 

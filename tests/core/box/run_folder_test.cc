@@ -425,7 +425,7 @@ TEST_CASE("through the local shell a whole run works, and cells keep the person'
   INFO((manifest ? "" : manifest.error().message));
   REQUIRE(manifest.ok());
   CHECK(manifest->entries.at(0).present);
-  const auto found = survey(shell, {room.root.string()}, {});
+  const auto found = survey(shell, {{room.root.string()}}, {});
   INFO((found ? "" : found.error().message));
   REQUIRE(found.ok());
   CHECK(found->mounts.at(0).writable);
