@@ -48,7 +48,7 @@ Card card() {
             {{"type", "array"},
              {"maxItems", 16},
              {"items", {{"type", "string"}, {"pattern", "^/"}}},
-             {"description", "more folders to measure: data, durable"}}},
+             {"description", "more folders: data, durable"}}},
            {"python",
             {{"type", "string"},
              {"pattern", "^(/.*/)?python[0-9.]*$"},

@@ -397,7 +397,9 @@ class Exchange {
         requested = code == SSH_OK;
       }
       if (patience_.over()) return stopped_or(patience_, late(alias));
-      const bool moved = send() | receive(false) | receive(true);
+      bool moved = send();
+      moved = receive(false) || moved;
+      moved = receive(true) || moved;
       if (moved || buffered()) continue;
       // libssh calls a channel closed also when the whole connection is gone; only its end is an
       // end.

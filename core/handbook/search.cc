@@ -141,7 +141,8 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
 
 std::vector<std::string> SearchIndex::corrected(const std::string& token) const {
   std::vector<std::string> near;
-  if (token.size() < 4 || static_cast<unsigned char>(token[0]) >= 0x80) return near;
+  // Words of four letters are each other's typos: "Paris" would find "part".
+  if (token.size() < 5 || static_cast<unsigned char>(token[0]) >= 0x80) return near;
   const std::size_t bound = token.size() < 7 ? 1 : 2;
   std::size_t best = bound + 1;
   for (const auto& [word, ignored] : postings_) {

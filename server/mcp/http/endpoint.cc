@@ -319,7 +319,7 @@ void Endpoint::stream(httplib::Response& response, Reply reply, std::uint64_t po
   auto state = std::make_shared<State>(State{std::move(reply), position, false, Steady::now()});
   response.set_chunked_content_provider(
       kEventsType,
-      [this, state](std::size_t, httplib::DataSink& sink) {
+      [state](std::size_t, httplib::DataSink& sink) {
         Reply& to = state->reply;
         const auto send = [&](const std::string& text) {
           state->last_sent = Steady::now();
@@ -343,11 +343,7 @@ void Endpoint::stream(httplib::Response& response, Reply reply, std::uint64_t po
           case EventStream::Got::hung_up: sink.done(); return true;
           case EventStream::Got::nothing: break;
         }
-        const Connection* connection = connections_.find(to.connection);
-        if (connection != nullptr && connection->is_gone()) {
-          if (!to.key.empty()) service_.calls().cancel(to.key);
-          return false;
-        }
+        if (!sink.is_writable()) return false;  // the client is gone; below is what follows
         if (Steady::now() - state->last_sent < kKeepAlive) return true;
         if (to.session) to.session->touch();
         return send(": still here\n\n");

@@ -8,44 +8,9 @@
 
 #include "server/mcp/service.h"
 #include "server/mcp/tool_adapter.h"
+#include "tests/server/mcp/sample_library.h"
 
 namespace rgt::mcp {
-
-class SampleLibrary final : public Library {
- public:
-  std::vector<Resource> resources() override {
-    std::vector<Resource> list(3);
-    const char* names[] = {"a", "b", "c"};
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      list[i].uri = std::string("test://") + names[i];
-      list[i].name = list[i].title = list[i].description = names[i];
-      list[i].mime_type = "text/plain";
-    }
-    return list;
-  }
-  std::vector<ResourceTemplate> templates() override { return {}; }
-  Result<ReadResult> read(const std::string& uri) override {
-    ReadResult result;
-    if (uri == "test://a") result.contents.push_back({uri, "text/plain", "text of a", false});
-    if (uri == "test://b")
-      result.contents.push_back({uri, "application/octet-stream", std::string("\0\xff", 2), true});
-    if (result.contents.empty()) return Error{Code::not_found, "no resource " + uri, ""};
-    return result;
-  }
-  std::vector<Prompt> prompts() override {
-    return {{"greet", "Greet", "Greets somebody", {{"name", "whom", true}}}};
-  }
-  Result<PromptResult> prompt(const std::string&,
-                              const std::map<std::string, std::string>& arguments,
-                              Context&) override {
-    return user_prompt("Greets somebody", "Greet " + arguments.at("name"));
-  }
-  std::vector<std::string> complete(const std::string&, const std::string&) override {
-    std::vector<std::string> words(150, "x");
-    for (std::size_t i = 0; i < words.size(); ++i) words[i] += std::to_string(i);
-    return words;
-  }
-};
 
 inline Tool sample_tool(const std::string& name,
                         std::function<ToolResult(const Json&, const Call&)> run) {
