@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <mutex>
 
 #include "core/base/embedded.h"
 #include "core/base/text.h"
@@ -13,14 +14,6 @@
 namespace rgt {
 
 extern const std::span<const EmbeddedFile> kHandbookFiles;
-
-struct Handbook::Index {
-  std::vector<Document> documents = {};
-  std::vector<Section> sections = {};
-  std::map<std::string, const Section*, std::less<>> entries = {};  // by lower-cased id
-  std::vector<Profile> profiles = {};
-  std::unique_ptr<SearchIndex> search = {};
-};
 
 namespace {
 
@@ -52,30 +45,20 @@ std::vector<Document> embedded_documents() {
 
 bool is_entry_id(const std::string& id) { return !id.empty() && id[0] >= 'A' && id[0] <= 'Z'; }
 
-}  // namespace
+// Sections by their ids; an id that stands twice is an error.
+struct Entries {
+  std::vector<Section> sections = {};
+  std::map<std::string, const Section*, std::less<>> by_id = {};  // lower-cased
+};
 
-Result<std::unique_ptr<Handbook>> Handbook::load(const std::filesystem::path& override_directory) {
-  auto index = std::make_unique<Index>();
-  if (override_directory.empty()) {
-    index->documents = embedded_documents();
-  } else {
-    auto documents = documents_below(override_directory);
-    if (!documents) return documents.error();
-    index->documents = std::move(*documents);
+Result<std::unique_ptr<Entries>> entries_of(const std::vector<Document>& documents) {
+  auto entries = std::make_unique<Entries>();
+  for (const Document& document : documents) {
+    for (Section& section : sections_of(document)) entries->sections.push_back(std::move(section));
   }
-  for (const Document& document : index->documents) {
-    if (is_profile(document)) {
-      auto profile =
-          parse_profile(std::filesystem::path(document.path).stem().string(), document.text);
-      if (!profile) return profile.error();
-      if (auto whole = check_profile_sections(document); !whole) return whole.error();
-      index->profiles.push_back(std::move(*profile));
-    }
-    for (Section& section : sections_of(document)) index->sections.push_back(std::move(section));
-  }
-  for (const Section& section : index->sections) {
+  for (const Section& section : entries->sections) {
     if (!is_entry_id(section.id)) continue;
-    const auto [place, fresh] = index->entries.emplace(to_lower(section.id), &section);
+    const auto [place, fresh] = entries->by_id.emplace(to_lower(section.id), &section);
     if (!fresh) {
       return Error{Code::corrupt,
                    "entry " + section.id + " stands twice: in " + place->second->document +
@@ -83,27 +66,88 @@ Result<std::unique_ptr<Handbook>> Handbook::load(const std::filesystem::path& ov
                    "give one of them another id"};
     }
   }
-  index->search = std::make_unique<SearchIndex>(index->sections);
-  return std::unique_ptr<Handbook>(new Handbook(std::move(index)));
+  return entries;
 }
 
-Handbook::Handbook(std::unique_ptr<Index> index) : index_(std::move(index)) {}
+Result<std::vector<Profile>> profiles_of(const std::vector<Document>& documents) {
+  std::vector<Profile> profiles;
+  for (const Document& document : documents) {
+    if (!is_profile(document)) continue;
+    auto profile =
+        parse_profile(std::filesystem::path(document.path).stem().string(), document.text);
+    if (!profile) return profile.error();
+    if (auto whole = check_profile_sections(document); !whole) return whole.error();
+    profiles.push_back(std::move(*profile));
+  }
+  return profiles;
+}
+
+}  // namespace
+
+struct Handbook::Parts {
+  std::vector<Document> documents = {};
+
+  std::once_flag entries_once = {}, profiles_once = {}, search_once = {};
+  std::unique_ptr<Entries> made_entries = {};
+  std::vector<Profile> made_profiles = {};
+  std::unique_ptr<SearchIndex> made_search = {};
+
+  // By the time these run, load() or the tests have proven that the documents are whole.
+  const Entries& entries() {
+    std::call_once(entries_once, [this] {
+      auto made = entries_of(documents);
+      require(made.ok(), "the embedded handbook's entries are whole");
+      made_entries = std::move(*made);
+    });
+    return *made_entries;
+  }
+  const std::vector<Profile>& profiles() {
+    std::call_once(profiles_once, [this] {
+      auto made = profiles_of(documents);
+      require(made.ok(), "the embedded handbook's profiles are whole");
+      made_profiles = std::move(*made);
+    });
+    return made_profiles;
+  }
+  const SearchIndex& search() {
+    std::call_once(search_once,
+                   [this] { made_search = std::make_unique<SearchIndex>(entries().sections); });
+    return *made_search;
+  }
+};
+
+Result<std::unique_ptr<Handbook>> Handbook::load(const std::filesystem::path& override_directory) {
+  auto parts = std::make_unique<Parts>();
+  if (override_directory.empty()) {
+    parts->documents = embedded_documents();
+    return std::unique_ptr<Handbook>(new Handbook(std::move(parts)));
+  }
+  auto documents = documents_below(override_directory);
+  if (!documents) return documents.error();
+  if (auto entries = entries_of(*documents); !entries) return entries.error();
+  if (auto profiles = profiles_of(*documents); !profiles) return profiles.error();
+  parts->documents = std::move(*documents);
+  return std::unique_ptr<Handbook>(new Handbook(std::move(parts)));
+}
+
+Handbook::Handbook(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Handbook::~Handbook() = default;
 
-const std::vector<Document>& Handbook::documents() const { return index_->documents; }
-const std::vector<Section>& Handbook::sections() const { return index_->sections; }
-const std::vector<Profile>& Handbook::profiles() const { return index_->profiles; }
+const std::vector<Document>& Handbook::documents() const { return parts_->documents; }
+const std::vector<Section>& Handbook::sections() const { return parts_->entries().sections; }
+const std::vector<Profile>& Handbook::profiles() const { return parts_->profiles(); }
 
 const Section* Handbook::find_entry(std::string_view id) const {
-  const auto found = index_->entries.find(to_lower(id));
-  return found == index_->entries.end() ? nullptr : found->second;
+  const auto& by_id = parts_->entries().by_id;
+  const auto found = by_id.find(to_lower(id));
+  return found == by_id.end() ? nullptr : found->second;
 }
 
 Result<std::string> Handbook::read(std::string_view uri) const {
-  for (const Document& document : index_->documents) {
+  for (const Document& document : parts_->documents) {
     if (document.uri == uri) return document.text;
   }
-  for (const Section& section : index_->sections) {
+  for (const Section& section : sections()) {
     if (section.uri == uri) return section.text;
   }
   return Error{Code::not_found, "no resource " + clean_line(uri, 200),
@@ -112,12 +156,12 @@ Result<std::string> Handbook::read(std::string_view uri) const {
 
 std::vector<Match> Handbook::search(std::string_view words, std::string_view platform,
                                     std::size_t limit) const {
-  return index_->search->find(words, platform, limit);
+  return parts_->search().find(words, platform, limit);
 }
 
 Result<const Profile*> Handbook::profile(std::string_view name) const {
   std::vector<std::string> names;
-  for (const Profile& profile : index_->profiles) {
+  for (const Profile& profile : profiles()) {
     if (profile.name == name) return &profile;
     names.push_back(profile.name);
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The handbook: SKILL.md, profiles and references as documents with addressable sections, and
 // offline search over them. Embedded in the binary; a directory may override it (RGT_HANDBOOK_DIR).
-// Immutable after loading: safe from any thread.
+// Sections, profiles and the index of the embedded one are made when they are first asked for: most
+// calls of the program need none of them. Seen from outside it is immutable: safe from any thread.
 #pragma once
 
 #include <filesystem>
@@ -40,7 +41,8 @@ struct Match {
 
 class Handbook {
  public:
-  // `override_directory` empty: the embedded files. Errors name the file and what is wrong in it.
+  // `override_directory` empty: the embedded files, which the tests have proven whole. Else
+  // everything is read and checked now; errors name the file and what is wrong in it.
   static Result<std::unique_ptr<Handbook>> load(const std::filesystem::path& override_directory);
   ~Handbook();
 
@@ -58,9 +60,9 @@ class Handbook {
   Result<const Profile*> profile(std::string_view name) const;
 
  private:
-  struct Index;
-  explicit Handbook(std::unique_ptr<Index> index);
-  std::unique_ptr<Index> index_;
+  struct Parts;
+  explicit Handbook(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace rgt
