@@ -11,7 +11,7 @@ constexpr Milliseconds kLockSlice(100);  // a stop request is seen within this
 }  // namespace
 
 // Another call may hold the connection for a minute; a stop or our own deadline must not wait.
-Result<std::unique_lock<std::timed_mutex>> SshShell::wait_for_turn(const Patience& patience) {
+Result<std::unique_lock<Turn>> SshShell::wait_for_turn(const Patience& patience) {
   std::unique_lock lock(mutex_, std::defer_lock);
   while (!lock.try_lock_for(std::min(kLockSlice, patience.left()))) {
     if (patience.stop.stop_requested())

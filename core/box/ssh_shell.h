@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/process.h"
+#include "core/base/turn.h"
 #include "core/box/boxes.h"
 #include "core/box/patience.h"
 #include "core/box/shell.h"
@@ -26,15 +27,15 @@ class SshShell final : public Shell {
   std::string host_key() const override;
 
  private:
-  Result<std::unique_lock<std::timed_mutex>> wait_for_turn(const Patience& patience);
+  Result<std::unique_lock<Turn>> wait_for_turn(const Patience& patience);
   // A session that is there; says how many answers were waited for, and whether it is a new one.
   Result<int> connect(const Patience& patience, bool& anew);
 
   const std::string alias_;
   const SshSettings settings_;
-  ProcessRunner& processes_;             // not owned
-  mutable std::timed_mutex mutex_ = {};  // one call at a time on the connection
-  mutable std::mutex key_mutex_ = {};    // host_key() must not wait for a call
+  ProcessRunner& processes_;           // not owned
+  mutable Turn mutex_ = {};            // one call at a time on the connection
+  mutable std::mutex key_mutex_ = {};  // host_key() must not wait for a call
   std::unique_ptr<SshSession> session_ = {};
   std::string host_key_ = {};
 };
