@@ -15,10 +15,14 @@ namespace {
 
 int write_end = -1;  // the one thing a signal handler can reach
 
-void on_signal(int number) {
-  std::signal(number, SIG_DFL);
+void wake_waiter() {
   const char byte = 1;
   [[maybe_unused]] const ssize_t wrote = ::write(write_end, &byte, 1);
+}
+
+void on_signal(int number) {
+  std::signal(number, SIG_DFL);
+  wake_waiter();
 }
 
 }  // namespace
@@ -30,12 +34,9 @@ Signals::Signals() {
   write_end = ends[1];
   waiter_ = std::jthread([this](std::stop_token stop) {
     pollfd entry{read_end_, POLLIN, 0};
-    while (!stop.stop_requested()) {
-      if (::poll(&entry, 1, 200) > 0) {
-        source_.request_stop();
-        return;
-      }
+    while (::poll(&entry, 1, -1) <= 0) {  // a signal that this thread takes interrupts it
     }
+    if (!stop.stop_requested()) source_.request_stop();
   });
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
@@ -45,6 +46,7 @@ Signals::~Signals() {
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
   waiter_.request_stop();
+  wake_waiter();
   waiter_.join();
   ::close(write_end);
   ::close(read_end_);

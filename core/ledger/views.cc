@@ -265,22 +265,34 @@ std::string_view request_state_name(RequestState state) {
   return "blocked";
 }
 
-Result<void> migrate(Connection& connection) {
-  auto transaction = Transaction::begin(connection);
-  if (!transaction) return transaction.error();
-  std::int64_t version = 0;
-  {
-    Statement statement = connection.prepare("PRAGMA user_version");
-    if (statement.step()) version = statement.number(0);
-    if (!statement.ok()) return connection.last_error("read");
-  }
+namespace {
+
+Result<std::int64_t> schema_version(Connection& connection) {
+  Statement statement = connection.prepare("PRAGMA user_version");
+  const std::int64_t version = statement.step() ? statement.number(0) : 0;
+  if (!statement.ok()) return connection.last_error("read");
   if (version > kSchemaVersion) {
     return Error{Code::corrupt,
                  "the ledger has schema version " + std::to_string(version) +
                      ", this rgt knows up to " + std::to_string(kSchemaVersion),
                  "use the newer rgt that wrote it; nothing was changed"};
   }
-  for (std::int64_t step = version; step < kSchemaVersion; ++step) {
+  return version;
+}
+
+}  // namespace
+
+Result<void> migrate(Connection& connection) {
+  // A ledger that is up to date is not written to: every start of the program would wait for the
+  // disk, and for another process that writes.
+  auto version = schema_version(connection);
+  if (!version) return version.error();
+  if (*version == kSchemaVersion) return {};
+  auto transaction = Transaction::begin(connection);
+  if (!transaction) return transaction.error();
+  version = schema_version(connection);  // another process may have been faster
+  if (!version) return version.error();
+  for (std::int64_t step = *version; step < kSchemaVersion; ++step) {
     if (auto done = connection.execute(kSteps[static_cast<std::size_t>(step)]); !done)
       return done.error();
   }
