@@ -4,6 +4,7 @@
 #include <random>
 
 #include <poll.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,16 @@ TEST_CASE("A writer killed at any instant loses nothing that it had acknowledged
       CHECK(ledger->find_run("r" + std::to_string(round) + "-" + std::to_string(i))->has_value());
     }
   }
+}
+
+TEST_CASE("A ledger that is up to date opens while another process is writing to it") {
+  const TemporaryFolder folder;
+  open_ledger(folder.path());
+  sqlite3* writer = nullptr;
+  REQUIRE(sqlite3_open((folder.path() / "ledger.sqlite3").c_str(), &writer) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(writer, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  CHECK(Ledger::open(folder.path()).ok());
+  sqlite3_close(writer);
 }
 
 TEST_CASE("Processes that write at once lose no event") {
