@@ -28,6 +28,8 @@ bare() { printf '%s\n' "$hello" | cat; }
 echo "start to initialize answer and exit: $(best start_up) (a bare cat: $(best bare))"
 echo "tools/list bytes: $(printf '%s\n%s\n' "$hello" "$list" | "$rgt" serve | tail -n 1 | wc -c)"
 
+"$root/build/bench/handbook_search" "$root"/tests/core/handbook/data/*.tsv | grep -v '^  '
+
 # Beside a server on the TypeScript SDK (tests/clients installs it), the same in one run: start, memory, load.
 node=$root/tests/clients/node_modules/.bin/node
 reference=$root/tests/clients/reference_server.mjs
