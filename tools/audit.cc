@@ -135,15 +135,36 @@ std::string space_advice(const Survey& survey, const MountSpace& mount) {
   return "free space, the largest there: " + hogs + "; or ask to expand the disk";
 }
 
-void check_mount(const Survey& survey, const MountSpace& mount, Checks& checks) {
+// A platform's mount that is not there must never be made by hand: a folder of the same name on the
+// system disk has none of its promises. Runs can do without the durable one, not without the data.
+Check missing_mount(const MountSpace& mount, const Profile& profile) {
+  Check check{"disk:" + clean_line(mount.path, 80),
+              Grade::fail,
+              "the folder does not exist",
+              "an existing folder",
+              "name the real folder",
+              {},
+              ""};
+  const bool durable = mount.path == profile.durable_mount;
+  if (!durable && mount.path != profile.data_mount) return check;
+  if (durable) check.grade = Grade::warn;
+  check.measured = profile.title + " has not mounted it on this box";
+  check.limit = durable ? "the mount that outlives the box" : "the mount that work is written to";
+  check.fix =
+      std::string("do not create the folder, it would lie on the system disk: ") +
+      (durable ? "have the platform mount it (the handbook's profile, section Storage, says "
+                 "how), or pull every artifact here while the box lives"
+               : "look whether the box was rented with it and whether the profile is right");
+  for (const StorageTier& tier : profile.storage) {
+    if (tier.path == mount.path) check.fix += ". " + tier.name + ": " + tier.note;
+  }
+  return check;
+}
+
+void check_mount(const Survey& survey, const MountSpace& mount, const Profile& profile,
+                 Checks& checks) {
   if (mount.mount_point.empty()) {
-    checks.push_back({"disk:" + clean_line(mount.path, 80),
-                      Grade::fail,
-                      "the folder does not exist",
-                      "an existing folder",
-                      "create it, or name the real mount",
-                      {},
-                      ""});
+    checks.push_back(missing_mount(mount, profile));
     return;
   }
   const std::string where = clean_line(mount.path, 80);
@@ -515,7 +536,7 @@ ToolResult audit(Environment& environment, const Json& arguments, const Call& ca
   check_clock(*surveyed, call.now, checks);
   check_platform(*surveyed, environment.handbook, name, checks);
   check_gpus(*surveyed, (*profile)->kind != "workstation", checks);
-  for (const MountSpace& mount : surveyed->mounts) check_mount(*surveyed, mount, checks);
+  for (const MountSpace& mount : surveyed->mounts) check_mount(*surveyed, mount, **profile, checks);
   check_hogs(*surveyed, checks);
   check_memory(*surveyed, checks);
   check_cpu(*surveyed, checks);

@@ -55,6 +55,22 @@ TEST_CASE("An audit holds each check to its shape, and its text is short") {
   CHECK(result.text.size() <= 4096);
 }
 
+TEST_CASE(
+    "A platform's mount that is missing is not to be created by hand, and only data is needed") {
+  Workbench bench;
+  const ToolResult result = bench.call(
+      "audit", {{"box", "local"}, {"profile", "autodl"}, {"paths", {"/no/such/folder"}}});
+  const Json durable = check_named(result, "disk:/root/autodl-fs");
+  CHECK(durable["verdict"] == "warn");
+  CHECK(durable["measured"] == "AutoDL has not mounted it on this box");
+  CHECK(durable["fix"].get<std::string>().starts_with("do not create the folder"));
+  const Json data = check_named(result, "disk:/root/autodl-tmp");
+  CHECK(data["verdict"] == "fail");
+  CHECK(data["fix"].get<std::string>().find("do not create the folder") == 0);
+  // A folder that the caller named is the caller's to name right.
+  CHECK(check_named(result, "disk:/no/such/folder")["fix"] == "name the real folder");
+}
+
 TEST_CASE("A clock that is off by more than the call took is told, a slow call alone is not") {
   Workbench bench;
   CHECK(check_named(bench.call("audit", {{"box", "local"}}), "clock_skew")["verdict"] == "pass");
