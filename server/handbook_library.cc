@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "server/handbook_library.h"
 
+#include <nlohmann/json.hpp>
+
+#include "core/base/digest.h"
+#include "core/base/log.h"
 #include "core/base/text.h"
+#include "core/profile/frontmatter.h"
 #include "tools/recovery.h"
 
 namespace rgt {
 namespace {
 
 constexpr std::string_view kRunPrefix = "rgt://runs/";
+constexpr std::string_view kEntryPrefix = "rgt://entries/";
+// The skill's folder: SKILL.md stands in it, profiles/ and references/ are linked into it.
+constexpr std::string_view kSkillFolder = "skill/remote-gpu-trainer/";
+constexpr std::string_view kSkillUri = "skill://remote-gpu-trainer/";
 // The handbook changes with the program, or when a person edits their own copy.
 constexpr Milliseconds kHandbookFreshFor = std::chrono::hours(1);
 
@@ -15,6 +24,19 @@ std::vector<RunRecord> known_runs(const Environment& environment) {
   if (environment.ledger == nullptr) return {};
   auto runs = environment.ledger->runs();
   return runs ? std::move(*runs) : std::vector<RunRecord>{};
+}
+
+// Only SKILL.md is listed: the other files are in the skill's entry, and above by their own URIs.
+mcp::Resource skill_resource(const mcp::Skill& skill) {
+  mcp::Resource resource;
+  resource.uri = skill.uri;
+  resource.name = skill.frontmatter.value("name", "");
+  resource.title = "Agent Skill " + resource.name;
+  resource.description = skill.frontmatter.value("description", "");
+  for (const mcp::Skill::File& file : skill.files) {
+    if (file.uri == skill.uri) resource.size = file.size;
+  }
+  return resource;
 }
 
 mcp::Resource run_resource(const RunRecord& run) {
@@ -26,12 +48,49 @@ mcp::Resource run_resource(const RunRecord& run) {
   return resource;
 }
 
+// Where a document of the handbook stands in the skill.
+std::string in_skill(const Document& document) {
+  std::string_view path = document.path;
+  if (path.starts_with(kSkillFolder)) path.remove_prefix(kSkillFolder.size());
+  return std::string(kSkillUri) + std::string(path);
+}
+
+// The handbook as one Agent Skill. None, with a line in the log, if its SKILL.md is no skill: a
+// person's own copy of the handbook must not stop the server.
+std::vector<mcp::Skill> skills_of(const Handbook& handbook) {
+  mcp::Skill skill;
+  skill.uri = std::string(kSkillUri) + "SKILL.md";
+  for (const Document& document : handbook.documents()) {
+    skill.files.push_back({in_skill(document), sha256_hex(document.text), document.text.size()});
+    if (skill.files.back().uri != skill.uri) continue;
+    auto frontmatter = frontmatter_json(document.path, document.text);
+    if (!frontmatter) {
+      log::warn(frontmatter.error().message);
+      return {};
+    }
+    skill.frontmatter = std::move(*frontmatter);
+  }
+  if (skill.frontmatter.value("name", "") != "remote-gpu-trainer") return {};
+  return {std::move(skill)};
+}
+
+Result<std::string> skill_file(const Handbook& handbook, const std::string& uri) {
+  for (const Document& document : handbook.documents()) {
+    if (in_skill(document) == uri) return document.text;
+  }
+  return Error{Code::not_found, "no file " + clean_line(uri, 200) + " in the skill",
+               "skills/list names its files"};
+}
+
 std::string given(const std::map<std::string, std::string>& arguments, const char* name) {
   const auto found = arguments.find(name);
   return found == arguments.end() ? "" : clean_line(found->second, 200);
 }
 
 }  // namespace
+
+HandbookLibrary::HandbookLibrary(Environment& environment)
+    : environment_(environment), skills_(skills_of(environment.handbook)) {}
 
 std::vector<mcp::Resource> HandbookLibrary::resources() {
   std::vector<mcp::Resource> list;
@@ -42,8 +101,10 @@ std::vector<mcp::Resource> HandbookLibrary::resources() {
     resource.title = document.title;
     resource.description = "Handbook: " + document.title;
     resource.size = document.text.size();
+    if (!document.modified.empty()) resource.annotations = {{"lastModified", document.modified}};
     list.push_back(std::move(resource));
   }
+  for (const mcp::Skill& skill : skills_) list.push_back(skill_resource(skill));
   for (const RunRecord& run : known_runs(environment_)) list.push_back(run_resource(run));
   return list;
 }
@@ -56,7 +117,6 @@ std::vector<mcp::ResourceTemplate> HandbookLibrary::templates() {
 }
 
 Result<mcp::ReadResult> HandbookLibrary::read(const std::string& uri) {
-  constexpr std::string_view kEntryPrefix = "rgt://entries/";
   const bool is_run = uri.starts_with(kRunPrefix);
   Result<std::string> text = Error{};
   if (is_run) {
@@ -67,6 +127,8 @@ Result<mcp::ReadResult> HandbookLibrary::read(const std::string& uri) {
       return Error{Code::not_found, "no entry " + clean_line(uri, 100),
                    "the tool lookup finds entries"};
     text = entry->text;
+  } else if (uri.starts_with(kSkillUri)) {
+    text = skill_file(environment_.handbook, uri);
   } else {
     text = environment_.handbook.read(uri);
   }

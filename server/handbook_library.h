@@ -9,10 +9,11 @@ namespace rgt {
 
 class HandbookLibrary final : public mcp::Library {
  public:
-  explicit HandbookLibrary(Environment& environment) : environment_(environment) {}
+  explicit HandbookLibrary(Environment& environment);
 
   std::vector<mcp::Resource> resources() override;  // documents, then runs; entries by template
   std::vector<mcp::ResourceTemplate> templates() override;
+  std::vector<mcp::Skill> skills() override { return skills_; }
   Result<mcp::ReadResult> read(const std::string& uri) override;
   std::vector<mcp::Prompt> prompts() override;
   Result<mcp::PromptResult> prompt(const std::string& name,
@@ -25,6 +26,7 @@ class HandbookLibrary final : public mcp::Library {
                                   const std::map<std::string, std::string>& arguments);
 
   Environment& environment_;
+  const std::vector<mcp::Skill> skills_;  // the handbook does not change while we run
 };
 
 }  // namespace rgt

@@ -11,6 +11,7 @@ namespace rgt {
 struct EmbeddedFile {
   std::string_view path;  // relative to the repository root
   std::string_view text;
+  std::string_view modified = {};  // "2026-11-27T09:30:00Z": of the source file at build time
 };
 
 // Aborts if the path was not embedded: asking for it is our bug.

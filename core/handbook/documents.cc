@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 
@@ -81,6 +82,14 @@ void name_section(const Heading& heading, std::set<std::string>& taken, Section&
   taken.insert(section.id);
 }
 
+std::string modified(const fs::directory_entry& entry) {
+  std::error_code error;
+  const fs::file_time_type at = entry.last_write_time(error);
+  if (error) return {};
+  return to_iso8601(
+      std::chrono::time_point_cast<Milliseconds>(std::chrono::file_clock::to_sys(at)));
+}
+
 }  // namespace
 
 std::string fix_of(std::string_view section_text) {
@@ -140,7 +149,10 @@ Result<std::vector<Document>> documents_below(const fs::path& root) {
           "RGT_HANDBOOK_DIR must hold skill/, profiles/ and references/; unset it to use the "
           "built-in handbook"};
     }
-    for (const fs::directory_entry& entry : walk) {
+    for (auto at = fs::begin(walk); at != fs::end(walk); ++at) {
+      const fs::directory_entry& entry = *at;
+      // A skill's folder may hold the other two again, as links or as copies.
+      if (part == std::string_view("skill") && at.depth() > 1) continue;
       if (entry.is_symlink() || !entry.is_regular_file() || entry.path().extension() != ".md")
         continue;
       if (documents.size() == kFileLimit)
@@ -149,6 +161,7 @@ Result<std::vector<Document>> documents_below(const fs::path& root) {
       if (!text) return text.error();
       documents.push_back(
           make_document(fs::relative(entry.path(), root).generic_string(), std::move(*text)));
+      documents.back().modified = modified(entry);
     }
   }
   std::sort(documents.begin(), documents.end(),

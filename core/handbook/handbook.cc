@@ -38,8 +38,10 @@ bool is_profile(const Document& document) {
 
 std::vector<Document> embedded_documents() {
   std::vector<Document> documents;
-  for (const EmbeddedFile& file : kHandbookFiles)
+  for (const EmbeddedFile& file : kHandbookFiles) {
     documents.push_back(make_document(std::string(file.path), std::string(file.text)));
+    documents.back().modified = file.modified;
+  }
   return documents;
 }
 
@@ -144,6 +146,11 @@ const Section* Handbook::find_entry(std::string_view id) const {
 }
 
 Result<std::string> Handbook::read(std::string_view uri) const {
+  for (const char* part : {"profiles/", "references/"}) {
+    const std::string linked = std::string(kHandbookUri) + "skill/remote-gpu-trainer/" + part;
+    if (uri.starts_with(linked))
+      return read(std::string(kHandbookUri) + part + std::string(uri.substr(linked.size())));
+  }
   for (const Document& document : parts_->documents) {
     if (document.uri == uri) return document.text;
   }

@@ -22,6 +22,7 @@ struct Document {
   std::string uri = {};    // "rgt://handbook/" + path
   std::string title = {};  // the first heading
   std::string text = {};
+  std::string modified = {};  // "2026-11-27T09:30:00Z", or empty
 };
 
 struct Section {
@@ -49,7 +50,8 @@ class Handbook {
   const std::vector<Document>& documents() const;
   const std::vector<Section>& sections() const;
   const Section* find_entry(std::string_view id) const;  // exact id, any case; nullptr if unknown
-  Result<std::string> read(std::string_view uri) const;  // document or section text; not_found
+  // Document or section text; not_found. The skill's folder has profiles/ and references/ too.
+  Result<std::string> read(std::string_view uri) const;
 
   // Best first, at most `limit`. Empty when nothing fits well enough: better none than a guess.
   std::vector<Match> search(std::string_view words, std::string_view platform,

@@ -8,12 +8,11 @@
 #include <yaml-cpp/yaml.h>
 
 #include "core/base/text.h"
+#include "core/profile/frontmatter.h"
 
 namespace rgt {
 namespace {
 
-constexpr std::size_t kProfileLimit = 256u << 10;  // bytes: the longest profile has a tenth of it
-constexpr std::size_t kFrontmatterLimit = 64u << 10;
 constexpr std::size_t kItems = 100;  // entries of any list
 constexpr std::size_t kText = 2000;  // bytes of any value
 
@@ -199,71 +198,15 @@ Schema profile_schema(Profile& profile) {
       {"title", "kind", "detach", "meter_stop", "storage", "danger_clocks", "verified", "source"}};
 }
 
-// The text between the first line "---" and the next one.
-Result<std::string> frontmatter_of(std::string_view name, std::string_view markdown) {
-  const auto wrong = [&](const std::string& what) {
-    return Error{Code::corrupt, "profile " + std::string(name) + ": " + what,
-                 "see profiles/_schema.md"};
-  };
-  if (markdown.size() > kProfileLimit) return wrong("is larger than " + human_bytes(kProfileLimit));
-  if (!is_valid_utf8(markdown)) return wrong("is not valid UTF-8");
-  if (!markdown.starts_with("---\n")) return wrong("does not begin with frontmatter (a line ---)");
-  const std::size_t end = markdown.find("\n---\n", 3);
-  if (end == std::string_view::npos) return wrong("its frontmatter has no end (a second line ---)");
-  if (end > kFrontmatterLimit)
-    return wrong("its frontmatter is larger than " + human_bytes(kFrontmatterLimit));
-  return std::string(markdown.substr(4, end - 3));
-}
-
-// Anchors and aliases can blow a small text up to a huge tree; nothing of ours needs them.
-bool has_anchor(std::string_view yaml) {
-  for (const std::string_view line : split(yaml, '\n')) {
-    bool quoted = false;
-    char quote = 0;
-    char before = ' ';
-    for (const char c : line) {
-      if (quoted)
-        quoted = c != quote;
-      else if (c == '"' || c == '\'')
-        quoted = true, quote = c;
-      else if ((c == '&' || c == '*') &&
-               (before == ' ' || before == '[' || before == ',' || before == '{'))
-        return true;
-      else if (c == '#' && before == ' ')
-        break;
-      before = c;
-    }
-  }
-  return false;
-}
-
-// Deep nesting makes a recursive reader overflow its stack.
-bool is_deep(std::string_view yaml) {
-  int depth = 0;
-  for (const char c : yaml) {
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (depth > 16) return true;
-  }
-  for (const std::string_view line : split(yaml, '\n')) {
-    const std::size_t indent = line.find_first_not_of(" -");
-    if (indent != std::string_view::npos && indent > 40) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<Profile> parse_profile(std::string_view name, std::string_view markdown) {
-  auto yaml = frontmatter_of(name, markdown);
+  auto yaml = frontmatter_text("profile " + std::string(name), markdown);
   if (!yaml) return yaml.error();
   const auto wrong = [&](const std::string& what) {
     return Error{Code::corrupt, "profile " + std::string(name) + ": " + clean_line(what, 400),
                  "see profiles/_schema.md"};
   };
-  if (has_anchor(*yaml))
-    return wrong("anchors and aliases (& and *) are not allowed; quote the value");
-  if (is_deep(*yaml)) return wrong("nests too deep");
   Profile profile;
   profile.name = name;
   try {

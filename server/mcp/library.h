@@ -65,6 +65,18 @@ struct PromptResult {
 // One message of the user with this text.
 PromptResult user_prompt(const std::string& description, const std::string& text);
 
+// An Agent Skill and all its files (extension io.modelcontextprotocol/skills, SEP-2640).
+struct Skill {
+  struct File {
+    std::string uri = {};  // below the skill's folder; `read` answers it with exactly these bytes
+    std::string sha256 = {};  // 64 lower-case hexadecimal digits
+    std::uint64_t size = 0;   // bytes
+  };
+  std::string uri = {};  // of its SKILL.md; the folder's name is the frontmatter's `name`
+  Json frontmatter = Json::object();
+  std::vector<File> files = {};  // complete; SKILL.md is one of them
+};
+
 // Safe from several threads. Lists are stable: same order every time, no uri or name twice.
 class Library {
  public:
@@ -77,6 +89,8 @@ class Library {
   virtual Result<PromptResult> prompt(const std::string& name,
                                       const std::map<std::string, std::string>& arguments,
                                       Context& context) = 0;
+  // Each entry is a complete manifest. A library without skills does not declare the extension.
+  virtual std::vector<Skill> skills() { return {}; }
   // Completions of `start` for an argument of a prompt or a template; any order, unbounded.
   virtual std::vector<std::string> complete(const std::string& argument,
                                             const std::string& start) = 0;

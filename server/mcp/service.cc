@@ -65,6 +65,8 @@ const std::map<std::string, Service::Method, std::less<>>& Service::methods() {
       {"resources/list", {true, true, false, false, &Service::list_resources}},
       {"resources/templates/list", {true, true, false, false, &Service::list_templates}},
       {"resources/read", {true, true, false, true, &Service::read_resource}},
+      {"skills/list", {true, true, false, false, &Service::list_skills}},
+      {"skills/get", {true, true, false, false, &Service::get_skill}},
       {"prompts/list", {true, true, false, false, &Service::list_prompts}},
       {"prompts/get", {true, true, true, true, &Service::get_prompt}},
       {"completion/complete", {true, true, false, false, &Service::complete}},
@@ -95,7 +97,10 @@ Json Service::capabilities(Era era) const {
            {"resources", {{"subscribe", true}, {"listChanged", true}}},
            {"completions", Json::object()},
            {"logging", Json::object()}};
-  if (era == Era::stateless) all["extensions"] = {{kTasksExtension, Json::object()}};
+  // SEP-2640 is written against the stateless revision; nothing of it needs one, and hosts with a
+  // handshake look for the same declaration.
+  if (!offer_.library.skills().empty()) all["extensions"][kSkillsExtension] = Json::object();
+  if (era == Era::stateless) all["extensions"][kTasksExtension] = Json::object();
   return all;
 }
 
@@ -184,6 +189,32 @@ Outcome Service::list_templates(const Request& request, Exchange& exchange) {
     entries.push_back(template_entry(entry));
   return page("resourceTemplates", std::move(entries), "uriTemplate", request.params, exchange,
               true);
+}
+
+// Results of the skills extension carry their freshness in either era: hosts verify what they keep.
+Outcome Service::list_skills(const Request& request, Exchange& exchange) {
+  std::vector<Json> entries;
+  for (const Skill& skill : offer_.library.skills()) entries.push_back(skill_entry(skill));
+  Outcome outcome = page("skills", std::move(entries), "uri", request.params, exchange, true);
+  if (auto* result = std::get_if<Json>(&outcome)) {
+    (*result)["resultType"] = "complete";
+    set_freshness(*result, options_.lists_fresh_for, true);
+  }
+  return outcome;
+}
+
+Outcome Service::get_skill(const Request& request, Exchange&) {
+  const auto uri = text_at(request.params, "uri");
+  if (!uri) return bad_params("params.uri: expected the URI of a skill's SKILL.md");
+  for (const Skill& skill : offer_.library.skills()) {
+    if (skill.uri != *uri) continue;
+    Json result{{"resultType", "complete"}, {"skill", skill_entry(skill)}};
+    set_freshness(result, options_.lists_fresh_for, true);
+    return result;
+  }
+  return RpcError{kInvalidParams,
+                  "no skill " + clean_line(*uri, 200) + "; skills/list names them",
+                  {{"uri", clean_line(*uri, 400)}}};
 }
 
 Outcome Service::list_prompts(const Request& request, Exchange& exchange) {

@@ -78,6 +78,8 @@ class Service {
   Outcome list_resources(const Request& request, Exchange& exchange);
   Outcome list_templates(const Request& request, Exchange& exchange);
   Outcome read_resource(const Request& request, Exchange& exchange);
+  Outcome list_skills(const Request& request, Exchange& exchange);
+  Outcome get_skill(const Request& request, Exchange& exchange);
   Outcome list_prompts(const Request& request, Exchange& exchange);
   Outcome get_prompt(const Request& request, Exchange& exchange);
   Outcome complete(const Request& request, Exchange& exchange);

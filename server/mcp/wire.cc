@@ -58,6 +58,13 @@ Json prompt_entry(const Prompt& prompt) {
           {"arguments", std::move(arguments)}};
 }
 
+Json skill_entry(const Skill& skill) {
+  Json files = Json::array();
+  for (const Skill::File& file : skill.files)
+    files.push_back({{"uri", file.uri}, {"digest", "sha256:" + file.sha256}, {"size", file.size}});
+  return {{"uri", skill.uri}, {"frontmatter", skill.frontmatter}, {"resources", std::move(files)}};
+}
+
 Json read_result(const ReadResult& read) {
   Json contents = Json::array();
   for (const Contents& one : read.contents) {

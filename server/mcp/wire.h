@@ -30,10 +30,13 @@ inline constexpr const char* kMetaServer = "io.modelcontextprotocol/serverInfo";
 inline constexpr const char* kMetaSubscription = "io.modelcontextprotocol/subscriptionId";
 inline constexpr const char* kTasksExtension = "io.modelcontextprotocol/tasks";
 
+inline constexpr const char* kSkillsExtension = "io.modelcontextprotocol/skills";
+
 Json implementation(const ServerInfo& info, bool brief);
 Json resource_entry(const Resource& resource);
 Json template_entry(const ResourceTemplate& entry);
 Json prompt_entry(const Prompt& prompt);
+Json skill_entry(const Skill& skill);
 Json read_result(const ReadResult& read);
 Json prompt_result(const PromptResult& prompt);
 // Those of `values` that begin with `start` in any case, sorted, at most 100 (the specification's

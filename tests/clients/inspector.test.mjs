@@ -10,7 +10,7 @@ import { test } from 'node:test';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-test('tools/list and a call through the Inspector', () => {
+test('tools/list, a call, and the skill with its digests through the Inspector', () => {
   const home = mkdtempSync(join(tmpdir(), 'rgt-inspector-'));
   const inspect = (...args) => JSON.parse(execFileSync(process.execPath,
     [join(here, 'node_modules/.bin/mcp-inspector'), '--cli', process.env.RGT_BINARY, 'serve', ...args],
@@ -19,6 +19,12 @@ test('tools/list and a call through the Inspector', () => {
     assert.equal(inspect('--method', 'tools/list').tools.length, 7);
     const found = inspect('--method', 'tools/call', '--tool-name', 'lookup', '--tool-arg', 'query=U7');
     assert.equal(found.structuredContent.results[0].id, 'U7');
+    // Reads every file of the skill, compares digest, size and frontmatter; a mismatch is exit 7, an unchecked file 8.
+    for (const era of ['legacy', 'modern']) {
+      const listed = inspect('--method', 'skills/list', '--verify', '--require-digests', '--protocol-era', era);
+      assert.equal(listed.skills[0].frontmatter.name, 'remote-gpu-trainer');
+      assert.ok(listed.skills[0].resources.length > 20);
+    }
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

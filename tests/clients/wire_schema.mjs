@@ -24,8 +24,24 @@ const notifications = {
   'notifications/roots/list_changed': 'RootsListChanged',
   'notifications/subscriptions/acknowledged': 'SubscriptionsAcknowledged',
 };
-// Extensions have no official JSON schema; their messages are held against the generic definitions.
-const ofExtension = new Set(['tasks/get', 'tasks/update', 'tasks/cancel']);
+// Extensions have no official JSON schema; their messages are held against the generic definitions, and the entries of
+// skills against the TypeScript of SEP-2640, written as a schema here.
+const ofExtension = new Set(['tasks/get', 'tasks/update', 'tasks/cancel', 'skills/list', 'skills/get']);
+const skill = {
+  type: 'object', required: ['uri', 'frontmatter', 'resources'], additionalProperties: false,
+  properties: {
+    uri: { type: 'string', pattern: '/SKILL\\.md$' },
+    frontmatter: { type: 'object', required: ['name', 'description'] },
+    resources: { type: 'array', minItems: 1, maxItems: 512, items: {
+      type: 'object', required: ['uri', 'digest', 'size'], additionalProperties: false,
+      properties: { uri: { type: 'string' }, digest: { pattern: '^sha256:[0-9a-f]{64}$' }, size: { type: 'integer', minimum: 0 } } } },
+  },
+};
+const cacheable = { resultType: { const: 'complete' }, ttlMs: { type: 'integer' }, cacheScope: { enum: ['public', 'private'] } };
+const skillResults = new Map(Object.entries({
+  'skills/list': { required: ['skills', 'resultType', 'ttlMs', 'cacheScope'], properties: { skills: { items: skill }, ...cacheable } },
+  'skills/get': { required: ['skill', 'resultType', 'ttlMs', 'cacheScope'], properties: { skill, ...cacheable } },
+}).map(([method, schema]) => [method, new Ajv2020({ strict: false }).compile({ type: 'object', ...schema })]));
 
 function load(revision) {
   const schema = JSON.parse(readFileSync(new URL(`../server/mcp/schemas/schema-${revision}.json`, import.meta.url)));
@@ -124,6 +140,9 @@ export class WireJudge {
     const fitting = candidates.find((one) => !this.misfit(one.revision, resultName(one, message.result), message.result)) ?? candidates[0];
     if (asker === 'client') this.judgeRequest(asker, fitting);
     this.hold(fitting.revision, resultName(fitting, message.result), message.result, `the result of ${fitting.message.method}`);
+    const ofSkills = skillResults.get(fitting.message.method);
+    if (ofSkills && !ofSkills(message.result))
+      this.problems.push(`the result of ${fitting.message.method}: ${ofSkills.errors[0].instancePath} ${ofSkills.errors[0].message}`);
     this.hold(fitting.revision, 'JSONRPCResponse', message, `the response to ${fitting.message.method}`);
   }
 }

@@ -101,6 +101,9 @@ TEST_CASE("Documents and sections are read by their URIs, and nothing else is") 
         std::string::npos);
   CHECK(book->read("rgt://handbook/skill/remote-gpu-trainer/SKILL.md")->find("Iron Law") !=
         std::string::npos);
+  // What SKILL.md links to is found from where it stands.
+  CHECK(book->read("rgt://handbook/skill/remote-gpu-trainer/profiles/autodl.md").value() ==
+        book->read("rgt://handbook/profiles/autodl.md").value());
   for (const char* bad : {"", "rgt://handbook/../README.md", "file:///etc/passwd",
                           "rgt://handbook/references/gotchas_universal.md#U99"}) {
     CHECK(book->read(bad).error().code == Code::not_found);

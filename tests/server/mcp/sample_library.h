@@ -27,6 +27,11 @@ class SampleLibrary final : public Library {
     if (result.contents.empty()) return Error{Code::not_found, "no resource " + uri, ""};
     return result;
   }
+  std::vector<Skill> skills() override {
+    return {{"skill://hello/SKILL.md",
+             {{"name", "hello"}, {"description", "says hello"}},
+             {{"skill://hello/SKILL.md", std::string(64, 'a'), 12}}}};
+  }
   std::vector<Prompt> prompts() override {
     return {{"greet", "Greet", "Greets somebody", {{"name", "whom", true}}}};
   }

@@ -56,6 +56,24 @@ TEST_CASE("discover says what there is; every result names its type and the serv
   CHECK_FALSE(talk.use(3, "echo")["result"].contains("ttlMs"));
 }
 
+TEST_CASE("Skills are declared, listed with their digests, and got one by one, in either era") {
+  Stateless talk;
+  CHECK(talk.ask(1, "server/discover")["result"]["capabilities"]["extensions"].contains(
+      kSkillsExtension));
+  const Json list = talk.ask(2, "skills/list")["result"];
+  CHECK(list["resultType"] == "complete");
+  CHECK(list["ttlMs"].get<int>() > 0);
+  const Json skill = list["skills"][0];
+  CHECK(skill["frontmatter"]["name"] == "hello");
+  CHECK(skill["resources"][0]["digest"] == "sha256:" + std::string(64, 'a'));
+  CHECK(skill["resources"][0]["size"] == 12);
+  CHECK(talk.ask(3, "skills/get", {{"uri", "skill://hello/SKILL.md"}})["result"]["skill"] == skill);
+  for (const Json& params : {Json{{"uri", "skill://none/SKILL.md"}}, Json::object()})
+    CHECK(talk.ask(params.dump(), "skills/get", params)["error"]["code"] == kInvalidParams);
+  talk.hello();
+  CHECK(talk.request(4, "skills/list")["result"]["skills"][0] == skill);
+}
+
 TEST_CASE("A request that does not say who asks is told what is missing") {
   Stateless talk;
   const auto code = [&](const Json& meta) {
