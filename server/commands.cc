@@ -15,6 +15,7 @@
 #include "server/eval.h"
 #include "server/local_files.h"
 #include "server/mcp/schema.h"
+#include "server/note.h"
 #include "server/print.h"
 #include "server/serve.h"
 #include "server/signals.h"
@@ -182,7 +183,10 @@ int run_command(const Options& options) {
   if (options.command == "takeover") return show_note(takeover_note(environment), options.json);
   if (options.command == "approve") return approve_on_terminal(environment, options.request);
   if (options.command == "abandon") return abandon_run_on_terminal(environment, options.run);
+  if (options.command == "doctor" && options.facts)
+    return doctor_facts(environment, options.max_age, options.json);
   if (options.command == "doctor") return doctor(**world, options.json);
+  if (options.command == "note") return draft_note(**world, options);
   return run_tool(environment, options);
 }
 

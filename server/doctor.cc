@@ -8,6 +8,7 @@
 
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/handbook/freshness.h"
 #include "server/print.h"
 
 namespace rgt {
@@ -70,6 +71,34 @@ Row ssh_row() {
 }
 
 }  // namespace
+
+int doctor_facts(const Environment& environment, int max_age_months, bool json) {
+  const Freshness freshness =
+      check_freshness(environment.handbook.documents(), environment.clock.now(), max_age_months);
+  Json stale = Json::array();
+  for (const Stamp& stamp : freshness.stale) {
+    stale.push_back({{"document", stamp.document},
+                     {"line", stamp.line},
+                     {"entry", stamp.entry},
+                     {"verified", stamp.month},
+                     {"age_months", stamp.age_months}});
+    if (json) continue;
+    std::cout << "STALE " << stamp.document << ":" << stamp.line
+              << (stamp.entry.empty() ? "" : " " + stamp.entry) << "  verified " << stamp.month
+              << (stamp.age_months < 0 ? ", in the future"
+                                       : ", " + std::to_string(stamp.age_months) + " months ago")
+              << "\n";
+  }
+  if (json)
+    print_json({{"fine", stale.empty()}, {"stamps", freshness.stamps}, {"stale", stale}});
+  else
+    std::cout << freshness.stale.size() << " of " << freshness.stamps << " facts are older than "
+              << max_age_months
+              << (freshness.stale.empty()
+                      ? " months\n"
+                      : " months: compare them with their source, and renew the month\n");
+  return freshness.stale.empty() ? 0 : 1;
+}
 
 int doctor(World& world, bool json) {
   Environment& environment = world.environment();

@@ -91,10 +91,32 @@ void add_program_commands(CLI::App& app, Options& options) {
       ->add_option("--allow-origin", options.origins,
                    "a web page that may call, for instance https://app.example")
       ->needs(http);
-  app.add_subcommand("doctor", "what is installed, and whether the ledger is whole");
+  auto* doctor = app.add_subcommand("doctor", "what is installed, and whether the ledger is whole");
+  auto* facts =
+      doctor->add_flag("--facts", options.facts, "instead: which facts of the handbook are old");
+  doctor->add_option("--max-age", options.max_age, "months that a fact may be old (6)")
+      ->needs(facts)
+      ->check(CLI::Range(0, 1200));
+  auto* note = app.add_subcommand("note", "draft a handbook entry for a person to accept");
+  note->add_option("--family", options.family, "letters of its id: U, NET, RP, ...");
+  note->add_option("--symptom", options.symptom, "as a person or a log says it")->required();
+  note->add_option("--cause", options.cause, "the mechanism")->required();
+  note->add_option("--fix", options.fix, "what to do first")->required();
+  note->add_option("--check", options.check, "how one sees that it is this")->required();
+  note->add_option("--also", options.also, "other words for it");
+  note->add_option("--source", options.source, "where it is documented, or how it was measured")
+      ->required();
   auto* eval = app.add_subcommand("eval", "play the evaluation cases against a server of our own");
   eval->add_option("FILE", options.file, "cases (JSONL); default: the built-in ones");
   eval->add_option("--filter", options.filter, "only cases whose id contains this");
+  eval->add_option("--jobs", options.jobs, "cases at once (1)")->check(CLI::Range(1, 64));
+  eval->add_option("--junit", options.junit, "write the results to this file as JUnit XML");
+  auto* url = eval->add_option("--http", options.http,
+                               "URL of a running server, http://ADDRESS:PORT/mcp: plays the cases "
+                               "that need no ledger of their own");
+  eval->add_option("--handbook", options.handbook,
+                   "folder with skill/, profiles/ and references/ that the servers take")
+      ->excludes(url);
 }
 
 std::string unknown_command(const CLI::App& app, int argc, const char* const* argv) {

@@ -32,10 +32,22 @@ struct Options {
   std::optional<int> exit_code = {};        // triage
   std::string signal = {};                  // triage: name or number
   std::string filter = {};                  // eval
-  std::string http = {};                    // serve: ADDRESS:PORT; "" for standard input
-  std::string token_file = {};              // serve --http
-  std::vector<std::string> hosts = {};      // serve --http: names that clients may call us by
-  std::vector<std::string> origins = {};    // serve --http: web pages that may call
+  std::string junit = {};                   // eval: file to write
+  std::string handbook = {};                // eval: folder whose handbook the servers take
+  std::size_t jobs = 1;                     // eval: cases at once
+  bool facts = false;                       // doctor: stale facts instead of this machine
+  int max_age = 6;                          // doctor --facts: months
+  std::string family = "U";                 // note: letters of the id
+  std::string symptom = {};                 // note, as the next five
+  std::string cause = {};
+  std::string fix = {};
+  std::string check = {};
+  std::string also = {};
+  std::string source = {};
+  std::string http = {};        // serve: ADDRESS:PORT; "" for standard input. eval: a server's URL
+  std::string token_file = {};  // serve --http
+  std::vector<std::string> hosts = {};    // serve --http: names that clients may call us by
+  std::vector<std::string> origins = {};  // serve --http: web pages that may call
 };
 
 // nullopt: nothing to run; `exit_code` says how to end (help, version, or wrong usage already told

@@ -9,19 +9,33 @@
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/handbook/handbook.h"
+#include "core/profile/frontmatter.h"
 #include "core/triage/signatures.h"
+#include "server/mcp/schema.h"
 #include "tests/temporary_folder.h"
 
 namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
 std::unique_ptr<Handbook> handbook() {
   auto loaded = Handbook::load({});
   INFO((loaded.ok() ? "" : loaded.error().message));
   REQUIRE(loaded.ok());
   return std::move(*loaded);
+}
+
+// An estimate on the safe side: a token per 3.5 bytes of ASCII, one per other character.
+std::size_t tokens(std::string_view text) {
+  std::size_t ascii = 0, others = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    ascii += byte < 0x80;
+    others += byte >= 0xC0;
+  }
+  return ascii * 10 / 35 + others;
 }
 
 bool is_entry(const Section& section) { return section.id[0] >= 'A' && section.id[0] <= 'Z'; }
@@ -58,41 +72,66 @@ TEST_CASE("Ids cited by profiles and by the triage's table exist") {
   CHECK(cited > 50);
 }
 
-TEST_CASE("Relative links in the handbook lead to files") {
-  const fs::path root = RGT_SOURCE_DIR;
-  std::size_t links = 0;
-  const auto book = handbook();
-  for (const Document& document : book->documents()) {
-    for (std::size_t at = document.text.find("]("); at != std::string::npos;
-         at = document.text.find("](", at + 2)) {
-      std::string target = document.text.substr(at + 2, document.text.find(')', at) - at - 2);
-      target = target.substr(0, target.find('#'));
-      if (target.empty() || target.find("://") != std::string::npos) continue;
-      INFO(document.path << " -> " << target);
-      CHECK(fs::exists((root / document.path).parent_path() / target));
-      ++links;
-    }
-  }
-  CHECK(links > 3);
-}
-
+// The rules of agentskills.io/specification for the file's head and of its advice for its length.
 TEST_CASE("SKILL.md keeps the rules of the Agent Skills format") {
-  const std::string text =
-      read_file(fs::path(RGT_SOURCE_DIR) / "skill/remote-gpu-trainer/SKILL.md", 1u << 20).value();
-  CHECK(text.starts_with("---\nname: remote-gpu-trainer\n"));
-  const std::size_t at = text.find("description: \"");
-  const std::size_t end = text.find("\"\n", at + 14);
-  REQUIRE(end != std::string::npos);
-  CHECK(end - at - 14 <= 1024);
-  CHECK(std::count(text.begin(), text.end(), '\n') < 400);
-  const std::string front = text.substr(0, text.find("\n---\n", 4));
-  for (const std::string_view line : split(front, '\n')) {
-    if (line.empty() || line[0] == ' ' || line == "---") continue;
-    const std::string key(line.substr(0, line.find(':')));
+  const fs::path file = fs::path(RGT_SOURCE_DIR) / "skill/remote-gpu-trainer/SKILL.md";
+  const std::string text = read_file(file, 1u << 20).value();
+  const Json head = frontmatter_json("SKILL.md", text).value();
+  const std::string name = head.at("name");
+  CHECK(name == file.parent_path().filename());
+  CHECK(name.size() <= 64);
+  CHECK(name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos);
+  CHECK((name.front() != '-' && name.back() != '-' && name.find("--") == std::string::npos));
+  const std::string description = head.at("description");
+  CHECK(!description.empty());
+  CHECK(description.size() <= 1024);
+  CHECK(head.value("compatibility", "x").size() <= 500);
+  for (const auto& [key, value] : head.items()) {
+    INFO(key);
     CHECK((std::set<std::string>{"name", "description", "license", "compatibility", "metadata",
                                  "allowed-tools"}
                .contains(key)));
+    if (key != "metadata") CHECK(value.is_string());
   }
+  for (const auto& [key, value] : head.at("metadata").items()) CHECK(value.is_string());
+  CHECK(std::count(text.begin(), text.end(), '\n') < 400);
+  CHECK(tokens(text) < 5000);
+}
+
+TEST_CASE("The list of tools and SKILL.md together leave an agent its context") {
+  const fs::path root = RGT_SOURCE_DIR;
+  std::size_t total =
+      tokens(read_file(root / "skill/remote-gpu-trainer/SKILL.md", 1u << 20).value());
+  std::size_t cards = 0;
+  for (const auto& card : fs::directory_iterator(root / "tests/tools/cards")) {
+    // The snapshots are indented; on the wire they are not.
+    total += tokens(Json::parse(read_file(card.path(), 1u << 20).value()).dump());
+    ++cards;
+  }
+  CHECK(cards == 7);
+  INFO("about " << total << " tokens");
+  CHECK(total < 8000);
+}
+
+TEST_CASE("Each profile's frontmatter fits profiles/_schema.json, which knows what is wrong") {
+  const fs::path root = RGT_SOURCE_DIR;
+  const mcp::Schema schema(
+      Json::parse(read_file(root / "profiles/_schema.json", 1u << 20).value()));
+  std::size_t profiles = 0;
+  const auto book = handbook();
+  for (const Document& document : book->documents()) {
+    if (!document.path.starts_with("profiles/") || document.path.starts_with("profiles/_"))
+      continue;
+    Json head = frontmatter_json(document.path, document.text).value();
+    INFO(document.path);
+    CHECK(schema.mismatch(head).value_or("") == "");
+    ++profiles;
+    head["verified"] = "2026-13";
+    CHECK(schema.mismatch(head));
+  }
+  CHECK(profiles == book->profiles().size());
+  CHECK(profiles >= 8);
+  CHECK(schema.mismatch(Json{{"title", "x"}}));
 }
 
 TEST_CASE("Documents and sections are read by their URIs, and nothing else is") {
