@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "server/handbook_library.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "core/base/digest.h"
@@ -89,8 +91,17 @@ std::string given(const std::map<std::string, std::string>& arguments, const cha
 
 }  // namespace
 
-HandbookLibrary::HandbookLibrary(Environment& environment)
-    : environment_(environment), skills_(skills_of(environment.handbook)) {}
+bool HandbookLibrary::has_skills() {
+  const auto& documents = environment_.handbook.documents();
+  return std::any_of(documents.begin(), documents.end(), [](const Document& document) {
+    return in_skill(document) == std::string(kSkillUri) + "SKILL.md";
+  });
+}
+
+std::vector<mcp::Skill> HandbookLibrary::skills() {
+  std::call_once(skills_once_, [this] { skills_ = skills_of(environment_.handbook); });
+  return skills_;
+}
 
 std::vector<mcp::Resource> HandbookLibrary::resources() {
   std::vector<mcp::Resource> list;
@@ -104,7 +115,7 @@ std::vector<mcp::Resource> HandbookLibrary::resources() {
     if (!document.modified.empty()) resource.annotations = {{"lastModified", document.modified}};
     list.push_back(std::move(resource));
   }
-  for (const mcp::Skill& skill : skills_) list.push_back(skill_resource(skill));
+  for (const mcp::Skill& skill : skills()) list.push_back(skill_resource(skill));
   for (const RunRecord& run : known_runs(environment_)) list.push_back(run_resource(run));
   return list;
 }

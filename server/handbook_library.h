@@ -2,6 +2,8 @@
 // HandbookLibrary: the handbook, the runs and the prompts as MCP offers them.
 #pragma once
 
+#include <mutex>
+
 #include "server/mcp/library.h"
 #include "tools/environment.h"
 
@@ -9,11 +11,12 @@ namespace rgt {
 
 class HandbookLibrary final : public mcp::Library {
  public:
-  explicit HandbookLibrary(Environment& environment);
+  explicit HandbookLibrary(Environment& environment) : environment_(environment) {}
 
   std::vector<mcp::Resource> resources() override;  // documents, then runs; entries by template
   std::vector<mcp::ResourceTemplate> templates() override;
-  std::vector<mcp::Skill> skills() override { return skills_; }
+  bool has_skills() override;
+  std::vector<mcp::Skill> skills() override;
   Result<mcp::ReadResult> read(const std::string& uri) override;
   std::vector<mcp::Prompt> prompts() override;
   Result<mcp::PromptResult> prompt(const std::string& name,
@@ -26,7 +29,8 @@ class HandbookLibrary final : public mcp::Library {
                                   const std::map<std::string, std::string>& arguments);
 
   Environment& environment_;
-  const std::vector<mcp::Skill> skills_;  // the handbook does not change while we run
+  std::once_flag skills_once_ = {};
+  std::vector<mcp::Skill> skills_ = {};  // made when first asked for; the handbook does not change
 };
 
 }  // namespace rgt

@@ -89,8 +89,9 @@ class Library {
   virtual Result<PromptResult> prompt(const std::string& name,
                                       const std::map<std::string, std::string>& arguments,
                                       Context& context) = 0;
-  // Each entry is a complete manifest. A library without skills does not declare the extension.
-  virtual std::vector<Skill> skills() { return {}; }
+  // Whether the extension is declared; asked at every handshake, so cheap.
+  virtual bool has_skills() { return false; }
+  virtual std::vector<Skill> skills() { return {}; }  // each a complete manifest
   // Completions of `start` for an argument of a prompt or a template; any order, unbounded.
   virtual std::vector<std::string> complete(const std::string& argument,
                                             const std::string& start) = 0;

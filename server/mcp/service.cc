@@ -99,7 +99,7 @@ Json Service::capabilities(Era era) const {
            {"logging", Json::object()}};
   // SEP-2640 is written against the stateless revision; nothing of it needs one, and hosts with a
   // handshake look for the same declaration.
-  if (!offer_.library.skills().empty()) all["extensions"][kSkillsExtension] = Json::object();
+  if (offer_.library.has_skills()) all["extensions"][kSkillsExtension] = Json::object();
   if (era == Era::stateless) all["extensions"][kTasksExtension] = Json::object();
   return all;
 }

@@ -27,6 +27,7 @@ class SampleLibrary final : public Library {
     if (result.contents.empty()) return Error{Code::not_found, "no resource " + uri, ""};
     return result;
   }
+  bool has_skills() override { return true; }
   std::vector<Skill> skills() override {
     return {{"skill://hello/SKILL.md",
              {{"name", "hello"}, {"description", "says hello"}},
