@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "server/eval.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
+#include <mutex>
 #include <thread>
 
 #include "core/base/embedded.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "server/eval_report.h"
+#include "server/mcp/http/http_client.h"
 #include "server/mcp/stdio_client.h"
 #include "server/print.h"
 
@@ -69,6 +74,12 @@ std::string complaint(const Json& step, const Json& result, const std::vector<Js
       cited = cited || found.value("id", "") == id;
     if (!cited) return "does not cite " + id.get<std::string>();
   }
+  if (step.contains("first")) {
+    const Json found = structured.value("results", Json::array());
+    if (found.empty() || found[0].value("id", "") != step["first"])
+      return "expected " + step["first"].get<std::string>() + " first, got " +
+             (found.empty() ? "nothing" : found[0].value("id", ""));
+  }
   if (step.contains("forms") && step["forms"] != forms.size()) {
     return "expected " + step["forms"].dump() + " forms shown to the user so far, got " +
            std::to_string(forms.size());
@@ -76,7 +87,7 @@ std::string complaint(const Json& step, const Json& result, const std::vector<Js
   return {};
 }
 
-std::string play_step(mcp::StdioClient& client, const Json& step) {
+std::string play_step(mcp::Client& client, const Json& step) {
   client.set_form_answer(step.value("form", Json{{"action", "decline"}}));
   const Json params{{"name", step.at("tool")},
                     {"arguments", step.value("arguments", Json::object())}};
@@ -111,19 +122,20 @@ class Folder {
   std::filesystem::path path = {};
 };
 
-// Each case has a server, a ledger and a home of its own: cases cannot lean on one another.
-std::string play_case(const Json& test) {
-  const Folder home;
-  if (home.path.empty()) return "no temporary folder";
-  auto client = mcp::StdioClient::start({{"/proc/self/exe", "serve"},
-                                         {{"HOME", home.path.string()},
-                                          {"RGT_STATE_DIR", (home.path / "state").string()},
-                                          {"RGT_HANDBOOK_DIR", ""}}});
-  if (!client) return client.error().message;
+// A case of one's own ledger cannot be played against a server that others use: it launches runs.
+bool needs_own_ledger(const Json& test) {
+  for (const Json& step : test.at("steps")) {
+    const std::string tool = step.at("tool");
+    if (tool != "lookup" && tool != "audit" && !step.value("is_error", false)) return true;
+  }
+  return false;
+}
+
+std::string play_steps(mcp::Client& client, const Json& test) {
   std::size_t number = 0;
   for (const Json& step : test.at("steps")) {
     ++number;
-    const std::string wrong = play_step(**client, step);
+    const std::string wrong = play_step(client, step);
     if (!wrong.empty())
       return "step " + std::to_string(number) + " (" + step.at("tool").get<std::string>() +
              "): " + wrong;
@@ -131,16 +143,64 @@ std::string play_case(const Json& test) {
   return {};
 }
 
-Result<std::vector<Json>> read_cases(const std::string& file) {
-  std::string text;
-  if (file.empty()) {
-    text = embedded_text(kEvalCases, "evals/cases.jsonl");
-  } else {
-    auto read = read_file(file, kCasesLimit);
-    if (!read) return read.error();
-    text = std::move(*read);
+// Each case has a server, a ledger and a home of its own: cases cannot lean on one another.
+std::string play_alone(const Json& test, const std::string& handbook) {
+  const Folder home;
+  if (home.path.empty()) return "no temporary folder";
+  auto client = mcp::StdioClient::start({{"/proc/self/exe", "serve"},
+                                         {{"HOME", home.path.string()},
+                                          {"RGT_STATE_DIR", (home.path / "state").string()},
+                                          {"RGT_HANDBOOK_DIR", handbook}}});
+  return client ? play_steps(**client, test) : client.error().message;
+}
+
+std::string play_over_http(const Json& test, const std::string& url) {
+  auto client = mcp::HttpClient::to(url);
+  return client ? play_steps(**client, test) : client.error().message;
+}
+
+CaseResult play_case(const Json& test, const Options& options) {
+  CaseResult result;
+  result.id = test["id"];
+  const auto began = std::chrono::steady_clock::now();
+  try {
+    result.about = test.value("about", "");
+    if (!options.http.empty() && needs_own_ledger(test)) {
+      result.why = "needs a ledger of its own";
+      return result;
+    }
+    result.why = options.http.empty() ? play_alone(test, options.handbook)
+                                      : play_over_http(test, options.http);
+  } catch (const Json::exception& error) {
+    result.why = std::string("the case is not as evals/README.md says: ") + error.what();
   }
-  std::vector<Json> cases;
+  result.end = result.why.empty() ? CaseResult::End::pass : CaseResult::End::fail;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return result;
+}
+
+// `tell` is called as each case ends, by one thread at a time; the results keep the cases' order.
+std::vector<CaseResult> play_cases(const std::vector<Json>& cases, const Options& options,
+                                   const std::function<void(const CaseResult&)>& tell) {
+  std::vector<CaseResult> results(cases.size());
+  std::atomic<std::size_t> next = 0;
+  std::mutex telling;
+  std::vector<std::jthread> players;
+  for (std::size_t i = 0; i < std::min(options.jobs, cases.size()); ++i) {
+    players.emplace_back([&] {
+      for (std::size_t at = next++; at < cases.size(); at = next++) {
+        results[at] = play_case(cases[at], options);
+        const std::scoped_lock lock(telling);
+        tell(results[at]);
+      }
+    });
+  }
+  players.clear();  // waits
+  return results;
+}
+
+Result<void> add_cases(const std::string& name, std::string_view text, const std::string& filter,
+                       std::vector<Json>& cases) {
   std::size_t line_number = 0;
   for (const std::string_view line : split(text, '\n')) {
     ++line_number;
@@ -150,40 +210,51 @@ Result<std::vector<Json>> read_cases(const std::string& file) {
                         test.contains("steps") && test["steps"].is_array() &&
                         !test["steps"].empty();
     if (!shaped)
-      return Error{Code::invalid_argument, "line " + std::to_string(line_number) + " is no case",
+      return Error{Code::invalid_argument,
+                   name + ", line " + std::to_string(line_number) + ": no case",
                    "see evals/README.md"};
-    cases.push_back(std::move(test));
+    if (test["id"].get<std::string>().find(filter) != std::string::npos)
+      cases.push_back(std::move(test));
   }
+  return {};
+}
+
+// Those of the file, or all that are built in, whose id contains the filter.
+Result<std::vector<Json>> read_cases(const Options& options) {
+  std::vector<Json> cases;
+  if (options.file.empty()) {
+    for (const EmbeddedFile& file : kEvalCases) {
+      if (auto added = add_cases(std::string(file.path), file.text, options.filter, cases); !added)
+        return added.error();
+    }
+    return cases;
+  }
+  const auto text = read_file(options.file, kCasesLimit);
+  if (!text) return text.error();
+  if (auto added = add_cases(options.file, *text, options.filter, cases); !added)
+    return added.error();
   return cases;
 }
 
 }  // namespace
 
 int run_eval(const Options& options) {
-  const auto cases = read_cases(options.file);
+  const auto cases = read_cases(options);
   if (!cases) return print_error(cases.error());
-  std::size_t passed = 0;
-  Json rows = Json::array();
-  for (const Json& test : *cases) {
-    const std::string id = test["id"].get<std::string>();
-    if (id.find(options.filter) == std::string::npos) continue;
-    std::string wrong;
-    try {
-      wrong = play_case(test);
-    } catch (const Json::exception& error) {
-      wrong = std::string("the case is not as evals/README.md says: ") + error.what();
-    }
-    passed += wrong.empty();
-    rows.push_back({{"id", id}, {"pass", wrong.empty()}, {"why", wrong}});
-    if (!options.json)
-      std::cout << (wrong.empty() ? "pass  " : "FAIL  ") << id
-                << (wrong.empty() ? "" : "\n      " + wrong) << std::endl;
-  }
-  const std::size_t failed = rows.size() - passed;
+  const auto results = play_cases(*cases, options, [&](const CaseResult& result) {
+    if (!options.json) std::cout << case_line(result) << std::flush;
+  });
+  const std::size_t passed = count_ends(results, CaseResult::End::pass);
+  const std::size_t failed = count_ends(results, CaseResult::End::fail);
   if (options.json)
-    print_json({{"passed", passed}, {"failed", failed}, {"cases", std::move(rows)}});
+    print_json(cases_json(results));
   else
-    std::cout << passed << " passed, " << failed << " failed\n";
+    std::cout << passed << " passed, " << failed << " failed, " << results.size() - passed - failed
+              << " skipped\n";
+  if (!options.junit.empty()) {
+    if (auto written = write_file_atomically(options.junit, cases_junit(results), 0644); !written)
+      return print_error(written.error());
+  }
   // No case played is no pass.
   return failed == 0 && passed > 0 ? 0 : 1;
 }
