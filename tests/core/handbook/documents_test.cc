@@ -12,6 +12,7 @@
 #include "core/profile/frontmatter.h"
 #include "core/triage/signatures.h"
 #include "server/mcp/schema.h"
+#include "tests/core/handbook/shipped.h"
 #include "tests/temporary_folder.h"
 
 namespace rgt {
@@ -19,13 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-std::unique_ptr<Handbook> handbook() {
-  auto loaded = Handbook::load({});
-  INFO((loaded.ok() ? "" : loaded.error().message));
-  REQUIRE(loaded.ok());
-  return std::move(*loaded);
-}
 
 // An estimate on the safe side: a token per 3.5 bytes of ASCII, one per other character.
 std::size_t tokens(std::string_view text) {
@@ -43,7 +37,7 @@ bool is_entry(const Section& section) { return section.id[0] >= 'A' && section.i
 }  // namespace
 
 TEST_CASE("Every entry has its four parts, and U1 to U43 are all there") {
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   for (int i = 1; i <= 43; ++i) CHECK(book->find_entry("U" + std::to_string(i)) != nullptr);
   CHECK(book->find_entry("u7") == book->find_entry("U7"));
   CHECK(book->find_entry("U99") == nullptr);
@@ -57,7 +51,7 @@ TEST_CASE("Every entry has its four parts, and U1 to U43 are all there") {
 }
 
 TEST_CASE("Ids cited by profiles and by the triage's table exist") {
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   for (const Profile& profile : book->profiles()) {
     for (const std::string& id : profile.entries) CHECK(book->find_entry(id) != nullptr);
   }
@@ -74,7 +68,7 @@ TEST_CASE("Ids cited by profiles and by the triage's table exist") {
 
 // The rules of agentskills.io/specification for the file's head and of its advice for its length.
 TEST_CASE("SKILL.md keeps the rules of the Agent Skills format") {
-  const fs::path file = fs::path(RGT_SOURCE_DIR) / "skill/remote-gpu-trainer/SKILL.md";
+  const fs::path file = shipped_root() / "skill/remote-gpu-trainer/SKILL.md";
   const std::string text = read_file(file, 1u << 20).value();
   const Json head = frontmatter_json("SKILL.md", text).value();
   const std::string name = head.at("name");
@@ -99,7 +93,7 @@ TEST_CASE("SKILL.md keeps the rules of the Agent Skills format") {
 }
 
 TEST_CASE("The list of tools and SKILL.md together leave an agent its context") {
-  const fs::path root = RGT_SOURCE_DIR;
+  const fs::path root = shipped_root();
   std::size_t total =
       tokens(read_file(root / "skill/remote-gpu-trainer/SKILL.md", 1u << 20).value());
   std::size_t cards = 0;
@@ -114,11 +108,11 @@ TEST_CASE("The list of tools and SKILL.md together leave an agent its context") 
 }
 
 TEST_CASE("Each profile's frontmatter fits profiles/_schema.json, which knows what is wrong") {
-  const fs::path root = RGT_SOURCE_DIR;
+  const fs::path root = shipped_root();
   const mcp::Schema schema(
       Json::parse(read_file(root / "profiles/_schema.json", 1u << 20).value()));
   std::size_t profiles = 0;
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   for (const Document& document : book->documents()) {
     if (!document.path.starts_with("profiles/") || document.path.starts_with("profiles/_"))
       continue;
@@ -135,7 +129,7 @@ TEST_CASE("Each profile's frontmatter fits profiles/_schema.json, which knows wh
 }
 
 TEST_CASE("Documents and sections are read by their URIs, and nothing else is") {
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   CHECK(book->read("rgt://handbook/references/gotchas_universal.md#U7")->find("inodes") !=
         std::string::npos);
   CHECK(book->read("rgt://handbook/skill/remote-gpu-trainer/SKILL.md")->find("Iron Law") !=

@@ -12,26 +12,20 @@
 #include "core/base/text.h"
 #include "core/handbook/documents.h"
 #include "core/handbook/handbook.h"
+#include "tests/core/handbook/shipped.h"
 
 namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = RGT_SOURCE_DIR;
+const fs::path kRoot = shipped_root();
 // Cards that look like ids of entries that are not there.
 const std::set<std::string> kHardware{"V100", "P100", "L40", "T1000"};
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return is_upper(c) || (c >= 'a' && c <= 'z'); }
-
-std::unique_ptr<Handbook> handbook() {
-  auto loaded = Handbook::load({});
-  INFO((loaded.ok() ? "" : loaded.error().message));
-  REQUIRE(loaded.ok());
-  return std::move(*loaded);
-}
 
 // Our own text files with one of these endings; what was installed or built is not ours.
 std::vector<fs::path> files_with(const std::set<std::string>& endings) {
@@ -120,7 +114,7 @@ TEST_CASE("Relative links and their anchors lead somewhere, in every document") 
 }
 
 TEST_CASE("Every id that a document, a table, a case or the code cites is an entry") {
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   const std::set<std::string> families = prefixes(*book);
   CHECK(families.contains("U"));
   CHECK(families.contains("K8S"));
@@ -141,7 +135,7 @@ TEST_CASE("Every id that a document, a table, a case or the code cites is an ent
 }
 
 TEST_CASE("Ids are unique over the whole handbook, and each is read alone by its address") {
-  const auto book = handbook();
+  const auto book = shipped_handbook();
   std::set<std::string> ids, uris;
   for (const Section& section : book->sections()) {
     INFO(section.uri);

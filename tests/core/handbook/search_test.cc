@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "core/handbook/handbook.h"
+#include "tests/core/handbook/shipped.h"
 
 namespace rgt {
 namespace {
@@ -70,7 +71,7 @@ Share ask(const Handbook& book, const char* file) {
 }  // namespace
 
 TEST_CASE("Symptoms find their entry: first mostly, among the first three nearly always") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   // Each file says when it was written, and what was found before anybody tuned on it.
   for (const char* file : kFiles) {
     const Share share = ask(*book, file);
@@ -86,7 +87,7 @@ TEST_CASE("Symptoms find their entry: first mostly, among the first three nearly
 }
 
 TEST_CASE("Every question of the sets expects entries that exist") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   for (const char* file : kFiles) {
     for (const Question& question : questions(file)) {
       for (const std::string& id : question.entries) {
@@ -98,13 +99,13 @@ TEST_CASE("Every question of the sets expects entries that exist") {
 }
 
 TEST_CASE("An id is found as itself, in any case") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   CHECK(book->search("U7", "", 3).at(0).section->id == "U7");
   CHECK(book->search("gen3", "", 3).at(0).section->id == "GEN3");
 }
 
 TEST_CASE("Words that mean nothing here find nothing") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   for (const char* words : {"recipe for sourdough pizza", "weather in Paris tomorrow",
                             "football results", "", "   ", "?!", "the and of"}) {
     CHECK(book->search(words, "", 3).empty());
@@ -112,14 +113,14 @@ TEST_CASE("Words that mean nothing here find nothing") {
 }
 
 TEST_CASE("A platform's own facts are not offered for another platform") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   for (const Match& match : book->search("laptop lid closed run stopped", "generic-ssh", 10))
     CHECK(match.section->platform != "local");
 }
 
 TEST_CASE(
     "A named platform's entry comes before another platform's, and none named prefers neither") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   CHECK(book->search("vast.ai stopped instance keeps billing", "", 1).at(0).section->platform ==
         "vastai");
   CHECK(book->search("runpod stopped keeps billing", "", 1).at(0).section->platform == "runpod");
@@ -130,13 +131,13 @@ TEST_CASE(
 }
 
 TEST_CASE("T4 in a sentence is the card, T4 alone is the entry") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   CHECK(book->search("T4", "", 1).at(0).section->id == "T4");
   CHECK(book->search("bf16 is slow on my T4", "", 1).at(0).section->id == "P3");
 }
 
 TEST_CASE("Hostile queries are bounded") {
-  const auto book = std::move(Handbook::load({})).value();
+  const auto book = shipped_handbook();
   (void)book->search(std::string(1000000, 'a'), "", 3);
   (void)book->search(std::string("\0\xff\xfe inodes \x80", 12), "", 3);
   std::string many;
