@@ -23,6 +23,7 @@ class LoopbackSshd {
   static constexpr const char* kAlias = "rented-box";
   SshSettings settings(Milliseconds connect_timeout = Seconds(5)) const;
   std::filesystem::path folder() const { return folder_.path(); }
+  int port() const { return std::stoi(port_); }
 
   void stop();              // the listener and every session of it
   void restart();           // on the same port

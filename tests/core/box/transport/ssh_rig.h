@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A real sshd, the shell that reaches it, and waiting for a condition instead of for a time.
+// A real sshd, the shell that reaches it (also the long way round, through a DelayProxy), and
+// waiting for a condition instead of for a time.
 #pragma once
 
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "tests/boxes/delay_proxy.h"
 #include "tests/boxes/loopback_sshd.h"
 
 namespace rgt {
@@ -64,6 +66,21 @@ struct SshRig {
     sshd.write("ssh_config", sshd.read("ssh_config") + "  " + line + "\n");
   }
   std::string path(const std::string& name) const { return (sshd.folder() / name).string(); }
+};
+
+// The same box, reached through a proxy.
+struct FarRig : SshRig {
+  DelayProxy proxy;
+  explicit FarRig(Milliseconds each_way, Milliseconds connect_timeout = Seconds(10))
+      : SshRig(connect_timeout), proxy(sshd.port(), each_way) {
+    const std::string near = std::to_string(sshd.port());
+    const std::string far = std::to_string(proxy.port());
+    configure("Port " + near, "Port " + far);
+    std::string known = sshd.read("known_hosts");
+    const std::string place = "]:" + near;
+    known.replace(known.find(place), place.size(), "]:" + far);
+    sshd.write("known_hosts", known);
+  }
 };
 
 }  // namespace rgt
