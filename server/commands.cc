@@ -173,7 +173,7 @@ int run_command(const Options& options) {
   if (options.command == "check") return check_files(options);
   if (options.command == "triage") return triage_file(options);
   if (options.command == "eval") return run_eval(options);
-  auto world = World::make();
+  auto world = World::make(options.command == "serve");
   if (!world) return print_error(world.error());
   Environment& environment = (*world)->environment();
   if (options.command == "serve") return serve(environment, options);

@@ -2,11 +2,13 @@
 #include "server/environment.h"
 
 #include <cstdlib>
+#include <random>
 
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/box/ssh_redial.h"
 
 namespace rgt {
 namespace {
@@ -33,9 +35,14 @@ PersonPolicy read_policy(const std::filesystem::path& state) {
   return policy;
 }
 
+double by_chance() {
+  thread_local std::mt19937_64 engine{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0.0, 1.0)(engine);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<World>> World::make() {
+Result<std::unique_ptr<World>> World::make(bool serving) {
   std::unique_ptr<World> world(new World());
   auto state = state_directory();
   if (!state) return state.error();
@@ -45,6 +52,9 @@ Result<std::unique_ptr<World>> World::make() {
   world->handbook_ = std::move(*handbook);
   SshSettings settings;
   settings.config_file = variable("RGT_SSH_CONFIG");
+  settings.redial =
+      std::make_shared<RedialBook>(world->state_ / "redial", world->clock_, by_chance);
+  settings.keep_warm = serving;
   world->boxes_ = make_boxes(settings, world->processes_);
 
   world->environment_ = std::make_unique<Environment>(

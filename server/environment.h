@@ -16,7 +16,8 @@ class World {
   // Fails only where nothing can work: a handbook that does not load, no place for state. A ledger
   // that cannot be opened is kept as environment().ledger_error, so that audit and lookup still
   // work.
-  static Result<std::unique_ptr<World>> make();
+  // `serving`: more than one call will come, so connections to boxes are kept warm between them.
+  static Result<std::unique_ptr<World>> make(bool serving);
 
   Environment& environment() { return *environment_; }
   const std::filesystem::path& state() const { return state_; }

@@ -2,12 +2,14 @@
 #include "core/box/boxes.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
 
 #include "core/base/text.h"
 #include "core/box/local_shell.h"
 #include "core/box/rsync_transfer.h"
+#include "core/box/ssh_keeper.h"
 #include "core/box/ssh_shell.h"
 
 namespace rgt {
@@ -25,14 +27,16 @@ bool is_box_name(const std::string& name) {
 class RealBoxes final : public Boxes {
  public:
   RealBoxes(SshSettings settings, ProcessRunner& processes)
-      : settings_(std::move(settings)), processes_(processes) {}
+      : settings_(std::move(settings)), processes_(processes) {
+    if (settings_.keep_warm) keeper_ = std::make_unique<SshKeeper>();
+  }
 
   Result<std::shared_ptr<Shell>> shell(const std::string& box) override {
     if (auto named = check(box); !named) return named.error();
     const std::scoped_lock lock(mutex_);
     std::shared_ptr<Shell>& known = shells_[box];
     if (known == nullptr && box == kLocalBox) known = std::make_shared<LocalShell>(processes_);
-    if (known == nullptr) known = std::make_shared<SshShell>(box, settings_, processes_);
+    if (known == nullptr) known = make_ssh_shell(box);
     return known;
   }
 
@@ -44,6 +48,15 @@ class RealBoxes final : public Boxes {
   }
 
  private:
+  std::shared_ptr<SshShell> make_ssh_shell(const std::string& box) {
+    SshKeeper* const keeper = keeper_.get();
+    std::function<void()> after_call;
+    if (keeper != nullptr) after_call = [keeper] { keeper->wake(); };
+    auto made = std::make_shared<SshShell>(box, settings_, processes_, std::move(after_call));
+    if (keeper != nullptr) keeper->add(made);
+    return made;
+  }
+
   static Result<void> check(const std::string& box) {
     if (is_box_name(box)) return {};
     return Error{Code::invalid_argument,
@@ -55,6 +68,7 @@ class RealBoxes final : public Boxes {
 
   const SshSettings settings_;
   ProcessRunner& processes_;
+  std::unique_ptr<SshKeeper> keeper_ = {};
   std::mutex mutex_ = {};
   std::map<std::string, std::shared_ptr<Shell>> shells_ = {};
 };

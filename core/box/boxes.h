@@ -15,12 +15,18 @@
 
 namespace rgt {
 
+class RedialBook;
+
 inline constexpr std::string_view kLocalBox = "local";
 
 struct SshSettings {
   std::filesystem::path config_file = {};  // empty: ~/.ssh/config; RGT_SSH_CONFIG sets it
   Milliseconds connect_timeout =
-      Seconds(10);  // TCP + key exchange + auth; a healthy one takes < 3 s
+      Seconds(10);                          // TCP + key exchange + auth; a healthy one takes < 3 s
+  std::shared_ptr<RedialBook> redial = {};  // what failed lately; none: any try is allowed
+  // For a server: connections are looked after between calls, so that the next one finds a link
+  // that is proven alive and a shell that waits. A single command has no next call.
+  bool keep_warm = false;
 };
 
 class Boxes {

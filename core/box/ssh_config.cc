@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/box/ssh_config.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -10,6 +11,9 @@ namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::int64_t kMaxInterval = 86400;  // seconds; ssh takes any number, a day is never asked
+constexpr std::int64_t kMaxCount = 1000;
 
 std::string variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -102,6 +106,12 @@ void take(SshTarget& target, const std::string& key, std::string_view value, std
   if (key == "bindaddress") target.bind_address = text;
   if (key == "addressfamily") target.address_family = text;
   if (key == "revokedhostkeys" && value != "none") target.revoked_host_keys = text;
+  if (key == "compression") target.compression = value == "yes";
+  const auto number = parse_int(value).value_or(0);
+  if (key == "serveraliveinterval" && number > 0)
+    target.alive_interval = Seconds(std::min(number, kMaxInterval));
+  if (key == "serveralivecountmax" && number > 0)
+    target.alive_count_max = static_cast<int>(std::min(number, kMaxCount));
   if (key == "userknownhostsfile" || key == "globalknownhostsfile") {
     for (std::string& file : file_list(value)) target.known_hosts_files.push_back(std::move(file));
   }

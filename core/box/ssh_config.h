@@ -30,7 +30,12 @@ struct SshTarget {
   std::string proxy_command = {};                   // for sh, expanded; may be empty
   std::string proxy_jump = {};                      // as configured: "[user@]a[:port],b"; or empty
   std::string bind_address = {};
-  std::string address_family = "any";             // any, inet, inet6
+  std::string address_family = "any";  // any, inet, inet6
+  bool compression = false;
+  Seconds alive_interval =
+      Seconds(30);          // silence after which we ask whether the box is there: ours
+                            // where the configuration says nothing, below a NAT's minute
+  int alive_count_max = 3;  // unanswered: the link is dead
   std::map<std::string, std::string> lists = {};  // ciphers, macs, ... as comma lists
 };
 

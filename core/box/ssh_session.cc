@@ -3,22 +3,21 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <filesystem>
 #include <vector>
 
-#include <libssh/callbacks.h>
 #include <libssh/libssh.h>
+#include <libssh/server.h>  // ssh_send_keepalive
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/box/bootstrap.h"
-#include "core/box/known_hosts.h"
 #include "core/box/ssh_auth.h"
 #include "core/box/ssh_config.h"
+#include "core/box/ssh_exchange.h"
+#include "core/box/ssh_host_key.h"
+#include "core/box/ssh_prepared.h"
 #include "core/box/ssh_steps.h"
 #include "core/box/wire.h"
 
@@ -31,9 +30,8 @@ using Steady = std::chrono::steady_clock;
 // it.
 constexpr Seconds kTrustSilence(60);
 constexpr Seconds kAskTimeout(5);  // an open connection answers a channel request in a round trip
-constexpr std::size_t kErrorLimit = 65536;  // bytes of stderr kept: a script's complaint is short
-constexpr std::uint64_t kKnownHostsLimit = 16u << 20;  // bytes of one known_hosts file
-constexpr std::size_t kChunk = 32768;                  // bytes a write: the usual SSH packet
+// A prepared shell that ends sooner by itself is no time-out of the box's: the box wants none.
+constexpr Seconds kShellLife(60);
 
 // The other side closed or reset the connection, whether or not bytes of it are still unread.
 bool has_hung_up(ssh_session session) {
@@ -42,19 +40,6 @@ bool has_hung_up(ssh_session session) {
   pollfd entry{fd, POLLRDHUP, 0};
   return ::poll(&entry, 1, 0) > 0 &&
          (entry.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-std::string fingerprint_of(ssh_key key) {
-  unsigned char* hash = nullptr;
-  std::size_t size = 0;
-  std::string text;
-  if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &size) == 0) {
-    char* printed = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, size);
-    if (printed != nullptr) text = printed;
-    ssh_string_free_char(printed);
-    ssh_clean_pubkey_hash(&hash);
-  }
-  return text;
 }
 
 std::vector<std::string> aliases_in(const SshSettings& settings) {
@@ -97,110 +82,6 @@ Error connect_error(const std::string& alias, const SshSettings& settings,
           " true` in a terminal; if it fails too, check address, port and power in the console"};
 }
 
-std::string look_up_name(const SshTarget& target) {
-  if (!target.host_key_alias.empty()) return target.host_key_alias;
-  return target.port == "22" ? target.host : "[" + target.host + "]:" + target.port;
-}
-
-std::vector<KnownHostKey> known_in_files(const SshTarget& target, const std::string& name) {
-  std::vector<KnownHostKey> keys;
-  for (const std::string& file : target.known_hosts_files) {
-    const auto text = read_file(file, kKnownHostsLimit);
-    if (!text) continue;
-    for (KnownHostKey& key : known_keys(*text, name)) keys.push_back(std::move(key));
-  }
-  return keys;
-}
-
-// A key that is known under the bare name serves any port that has no key of its own, as in ssh.
-HostKeyVerdict judge(const SshTarget& target, const std::string& blob) {
-  const HostKeyVerdict verdict = judge_host_key(known_in_files(target, look_up_name(target)), blob);
-  const bool bare_too = target.host_key_alias.empty() && target.port != "22";
-  if (!bare_too || verdict == HostKeyVerdict::revoked) return verdict;
-  const HostKeyVerdict bare = judge_host_key(known_in_files(target, target.host), blob);
-  if (bare == HostKeyVerdict::revoked) return bare;
-  return verdict == HostKeyVerdict::unknown && bare == HostKeyVerdict::known ? bare : verdict;
-}
-
-// RevokedHostKeys may be a binary list that only ssh-keygen reads. A list that cannot be read
-// revokes everything, as in ssh.
-Result<bool> on_revocation_list(const SshTarget& target, ssh_key key, ProcessRunner& processes,
-                                const Patience& patience) {
-  if (target.revoked_host_keys.empty()) return false;
-  ProcessSpec spec;
-  spec.argv = {"ssh-keygen", "-Q", "-f", target.revoked_host_keys, "/dev/stdin"};
-  spec.input = std::string(ssh_key_type_to_char(ssh_key_type(key))) + " " +
-               base64_encode(blob_of(key)) + "\n";
-  spec.total_timeout = patience.left();
-  auto done = processes.run(spec, patience.stop);
-  if (!done) return done.error();
-  return done->end != ProcessEnd::exited || done->exit_code != 0;
-}
-
-// Types of keys that are known for the box come first, so that a server with several keys shows the
-// one that can be compared. (libssh would do this for one known_hosts file.)
-std::string host_key_algorithms(const SshTarget& target) {
-  std::vector<std::string> wanted;
-  for (const KnownHostKey& key : known_in_files(target, look_up_name(target))) {
-    if (key.revoked) continue;
-    if (key.type == "ssh-rsa") wanted.insert(wanted.end(), {"rsa-sha2-512", "rsa-sha2-256"});
-    if (key.type != "ssh-rsa") wanted.push_back(key.type);
-  }
-  const auto configured = target.lists.find("hostkeyalgorithms");
-  if (configured == target.lists.end()) return join(wanted, ",");
-  const auto allowed = split(configured->second, ',');
-  std::erase_if(wanted, [&](const std::string& name) {
-    return std::find(allowed.begin(), allowed.end(), name) == allowed.end();
-  });
-  for (const std::string_view name : allowed) {
-    if (name.find("-cert-v01@") == std::string_view::npos) wanted.emplace_back(name);
-  }
-  return join(wanted, ",");
-}
-
-Error refused_key(HostKeyVerdict verdict, const SshTarget& target, const SshSettings& settings,
-                  const std::string& fingerprint) {
-  if (verdict == HostKeyVerdict::revoked) {
-    return {Code::host_key_changed,
-            "the host key of " + target.alias + ", " + fingerprint +
-                ", is marked as REVOKED: whoever shows it is not to be trusted",
-            "do not go on. Ask the user why the key was revoked; only they may take the mark away"};
-  }
-  if (verdict == HostKeyVerdict::changed) {
-    return {Code::host_key_changed,
-            "the host key of " + target.alias + " CHANGED: it now shows " + fingerprint +
-                ", known_hosts has another one. This is another machine, or somebody in between",
-            "do not go on. Rented addresses are recycled: ask the user to compare the fingerprint "
-            "in the provider's console; only if it is the new box, they remove the old key "
-            "(ssh-keygen -R) and accept the new one"};
-  }
-  return {Code::host_key_unknown,
-          "the host key of " + target.alias + " is not known yet: " + fingerprint,
-          "ask the user to run `" + ssh_command(target.alias, settings) +
-              " true` in a terminal, compare this fingerprint with the provider's console, and "
-              "answer yes"};
-}
-
-// Unknown is refused with the way to accept it; changed and revoked are refused always, whatever
-// StrictHostKeyChecking says.
-Result<std::string> check_host_key(ssh_session session, const SshTarget& target,
-                                   const SshSettings& settings, ProcessRunner& processes,
-                                   const Patience& patience) {
-  ssh_key shown = nullptr;
-  if (ssh_get_server_publickey(session, &shown) != SSH_OK)
-    return Error{Code::unreachable, target.alias + " showed no host key", "call again"};
-  const std::unique_ptr<ssh_key_struct, decltype(&ssh_key_free)> key(shown, &ssh_key_free);
-  const std::string fingerprint = fingerprint_of(shown);
-  HostKeyVerdict verdict = judge(target, blob_of(shown));
-  if (verdict == HostKeyVerdict::known) {
-    auto listed = on_revocation_list(target, shown, processes, patience);
-    if (!listed) return listed.error();
-    if (!*listed) return fingerprint;
-    verdict = HostKeyVerdict::revoked;
-  }
-  return refused_key(verdict, target, settings, fingerprint);
-}
-
 // The configuration's algorithms, as far as libssh knows them. None left is an error: falling back
 // to a default could be weaker than what was asked for.
 Result<void> set_options(ssh_session session, const SshTarget& target, int fd) {
@@ -212,6 +93,7 @@ Result<void> set_options(ssh_session session, const SshTarget& target, int fd) {
   ssh_options_set(session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
   ssh_options_set(session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
   ssh_options_set(session, SSH_OPTIONS_FD, &fd);
+  ssh_options_set(session, SSH_OPTIONS_COMPRESSION, target.compression ? "yes" : "no");
   const std::string host_keys = host_key_algorithms(target);
   const auto list = [&](const char* name) {
     const auto found = target.lists.find(name);
@@ -265,14 +147,11 @@ struct SshSession::Handles {
   // itself.
   std::unique_ptr<SocketProcess> proxy = {};
   ssh_session session = ssh_new();
-  ssh_channel channel = nullptr;
+  ssh_counter_struct traffic = {};
+  std::unique_ptr<PreparedShell> next = {};  // for the next call
 
-  void drop_channel() {
-    if (channel != nullptr) ssh_channel_free(channel);
-    channel = nullptr;
-  }
   ~Handles() {
-    drop_channel();
+    next.reset();
     if (session == nullptr) return;
     ssh_silent_disconnect(session);  // a goodbye on a dead link would wait for it
     ssh_free(session);
@@ -282,240 +161,149 @@ struct SshSession::Handles {
   Handles& operator=(const Handles&) = delete;
 };
 
-SshSession::SshSession(std::unique_ptr<Handles> handles, std::string alias)
-    : handles_(std::move(handles)), alias_(std::move(alias)), last_heard_(Steady::now()) {}
+SshSession::SshSession(std::unique_ptr<Handles> handles, std::string alias, const Upkeep& upkeep)
+    : handles_(std::move(handles)), alias_(std::move(alias)), upkeep_(upkeep) {}
 SshSession::~SshSession() = default;
 
-Result<std::unique_ptr<SshSession>> SshSession::connect(const std::string& alias,
+Result<std::unique_ptr<SshSession>> SshSession::connect(const SshTarget& target,
                                                         const SshSettings& settings,
                                                         ProcessRunner& processes,
-                                                        const Patience& whole) {
-  const Patience patience = whole.at_most(settings.connect_timeout);
-  auto target = read_ssh_target(alias, settings, processes, patience);
-  if (!target) return target.error();
-  auto wire = open_wire(*target, settings, patience);
+                                                        const Patience& patience) {
+  auto wire = open_wire(target, settings, patience);
   if (!wire) {
     if (wire.error().code != Code::unreachable) return wire.error();
     const std::string late = "no answer within " + seconds_of(settings.connect_timeout);
-    return connect_error(alias, settings, patience.over() ? late : wire.error().message);
+    return connect_error(target.alias, settings, patience.over() ? late : wire.error().message);
   }
   auto handles = std::make_unique<Handles>();
   require(handles->session != nullptr, "libssh could not make a session");
   handles->proxy = std::move(wire->proxy);
-  if (auto set = set_options(handles->session, *target, wire->socket); !set) {
+  if (auto set = set_options(handles->session, target, wire->socket); !set) {
     ::close(wire->socket);
     return set.error();
   }
+  ssh_set_counters(handles->session, &handles->traffic, nullptr);
   auto key =
-      shake_hands(handles->session, handles->proxy.get(), *target, settings, processes, patience);
+      shake_hands(handles->session, handles->proxy.get(), target, settings, processes, patience);
   if (!key) return key.error();
-  std::unique_ptr<SshSession> made(new SshSession(std::move(handles), alias));
+  std::unique_ptr<SshSession> made(new SshSession(std::move(handles), target.alias,
+                                                  {target.alive_interval, target.alive_count_max}));
   made->host_key_ = *key;
+  made->listen();
   return made;
+}
+
+// Bytes that came since the last time prove that the far side is there.
+void SshSession::listen() {
+  if (heard_bytes_ == handles_->traffic.in_bytes) return;
+  heard_bytes_ = handles_->traffic.in_bytes;
+  last_heard_ = Steady::now();
+}
+
+Error SshSession::gone() const {
+  return {Code::unreachable, "the connection to " + alias_ + " is gone",
+          "call again: it reconnects"};
+}
+
+Error SshSession::runs_nothing() const {
+  return {Code::remote_failed,
+          alias_ + " lets us in but runs no commands (" + words_of(handles_->session) +
+              "): this is a proxied SSH without exec",
+          "use the direct TCP address and port that the platform shows for this box"};
+}
+
+// The shell that was prepared ahead, if it can still be trusted.
+void SshSession::drop_stale() {
+  const bool silent =
+      Steady::now() - last_heard_ > std::max<Milliseconds>(kTrustSilence, upkeep_.interval * 3 / 2);
+  if (silent || (handles_->next != nullptr && handles_->next->is_over())) handles_->next.reset();
 }
 
 Result<int> SshSession::ready(const Patience& whole) {
   ssh_session session = handles_->session;
-  const Error dead{Code::unreachable, "the connection to " + alias_ + " is gone",
-                   "call again: it reconnects"};
-  // A channel opened long ago proves nothing about now; opening a new one does.
-  if (Steady::now() - last_heard_ > kTrustSilence) handles_->drop_channel();
-  if (has_hung_up(session)) return dead;
-  int waited = 0;
-  if (handles_->channel == nullptr) {
-    handles_->channel = ssh_channel_new(session);
-    waited = 1;
-  }
-  if (handles_->channel == nullptr || ssh_is_connected(session) == 0) return dead;
+  if (has_hung_up(session)) return gone();
+  std::unique_ptr<PreparedShell>& next = handles_->next;
+  if (next != nullptr) ssh_channel_poll(next->channel(), 0);  // lets libssh take in what came
+  listen();
+  drop_stale();
+  bool fresh = next == nullptr;
+  int before = fresh ? 0 : next->answers();
+  if (fresh) next = std::make_unique<PreparedShell>(session);
   const Patience patience = whole.at_most(kAskTimeout);
-  int code = SSH_ERROR;
-  if (!until_done(session, patience, SSH_AGAIN, code,
-                  [&] { return ssh_channel_open_session(handles_->channel); })) {
-    return stopped_or(patience, dead);
-  }
-  if (code != SSH_OK) return Error{dead.code, dead.message + ": " + words_of(session), dead.next};
-  last_heard_ = Steady::now();
-  return waited;
-}
-
-namespace {
-
-// The names of RFC 4254, section 6.10.
-int signal_number(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, int>, 13> kNames{{{"ABRT", SIGABRT},
-                                                                     {"ALRM", SIGALRM},
-                                                                     {"FPE", SIGFPE},
-                                                                     {"HUP", SIGHUP},
-                                                                     {"ILL", SIGILL},
-                                                                     {"INT", SIGINT},
-                                                                     {"KILL", SIGKILL},
-                                                                     {"PIPE", SIGPIPE},
-                                                                     {"QUIT", SIGQUIT},
-                                                                     {"SEGV", SIGSEGV},
-                                                                     {"TERM", SIGTERM},
-                                                                     {"USR1", SIGUSR1},
-                                                                     {"USR2", SIGUSR2}}};
-  const auto* found = std::find_if(kNames.begin(), kNames.end(),
-                                   [&](const auto& entry) { return entry.first == name; });
-  return found == kNames.end() ? 0 : found->second;
-}
-
-void note_signal(ssh_session, ssh_channel, const char* name, int, const char*, const char*,
-                 void* number) {
-  if (name != nullptr) *static_cast<int*>(number) = signal_number(name);
-}
-
-// One script on one open channel: sends what is left, reads what is there, until the far side
-// closes.
-class Exchange {
- public:
-  Exchange(ssh_session session, ssh_channel channel, const ScriptCall& call, Patience patience)
-      : session_(session),
-        channel_(channel),
-        call_(call),
-        nonce_(random_hex(8)),
-        input_(bootstrap_stdin(call, nonce_)),
-        patience_(std::move(patience)),
-        last_byte_(Steady::now()) {
-    ssh_callbacks_init(&callbacks_);
-    callbacks_.userdata = &signal_;
-    callbacks_.channel_exit_signal_function = note_signal;
-    ssh_add_channel_callbacks(channel_, &callbacks_);
-  }
-  ~Exchange() { ssh_remove_channel_callbacks(channel_, &callbacks_); }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
-
-  // The exec request and the script leave together, without waiting for the request's answer: that
-  // is what makes a look on a warm connection one round trip.
-  Result<ScriptOutcome> run(const std::string& alias) {
-    bool requested = false;
-    while (true) {
-      if (!requested) {
-        const int code = ssh_channel_request_exec(channel_, kBootstrapCommand.c_str());
-        if (code == SSH_ERROR) return refused(alias);
-        requested = code == SSH_OK;
-      }
-      if (patience_.over()) return stopped_or(patience_, late(alias));
-      bool moved = send();
-      moved = receive(false) || moved;
-      moved = receive(true) || moved;
-      if (moved || buffered()) continue;
-      // libssh calls a channel closed also when the whole connection is gone; only its end is an
-      // end.
-      if (requested && ssh_channel_is_eof(channel_) != 0) return conclude(alias);
-      if (ssh_is_connected(session_) == 0) return lost(alias);
-      if (ssh_channel_is_closed(channel_) != 0) return requested ? conclude(alias) : lost(alias);
-      if (Steady::now() - last_byte_ >= call_.idle_timeout) return silent(alias);
-      wait_for_socket(session_);
+  using State = PreparedShell::State;
+  for (State state = next->step(true); state != State::started; state = next->step(true)) {
+    if (state == State::refused && ssh_is_connected(session) != 0) return runs_nothing();
+    if (state == State::broken && !fresh && ssh_is_connected(session) != 0) {
+      // It was asked for while another was not quite closed, and the box allows one at a time.
+      fresh = true;
+      before -= next->answers();
+      next = std::make_unique<PreparedShell>(session);
+      continue;
     }
-  }
-
- private:
-  bool send() {
-    if (sent_ == input_.size()) return false;
-    const auto room = static_cast<std::size_t>(ssh_channel_window_size(channel_));
-    const std::size_t size = std::min({input_.size() - sent_, room, kChunk});
-    if (size == 0) return false;
-    const int wrote =
-        ssh_channel_write(channel_, input_.data() + sent_, static_cast<std::uint32_t>(size));
-    if (wrote <= 0) return false;
-    sent_ += static_cast<std::size_t>(wrote);
-    last_byte_ = Steady::now();
-    if (sent_ == input_.size()) ssh_channel_send_eof(channel_);
-    return true;
-  }
-
-  bool receive(bool is_stderr) {
-    std::array<char, kChunk> buffer;
-    const int got =
-        ssh_channel_read_nonblocking(channel_, buffer.data(), buffer.size(), is_stderr ? 1 : 0);
-    if (got <= 0) return false;
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
-    std::string& kept = is_stderr ? outcome_.err : outcome_.out;
-    const std::size_t limit = is_stderr ? kErrorLimit : call_.output_limit;
-    const std::size_t room = limit - std::min(limit, kept.size());
-    kept.append(bytes.substr(0, room));
-    outcome_.truncated = outcome_.truncated || (bytes.size() > room && !is_stderr);
-    outcome_.bytes_received += bytes.size();
-    last_byte_ = Steady::now();
-    return true;
-  }
-
-  // Reading one stream may have taken the other's bytes off the socket: then poll() would wait in
-  // vain.
-  bool buffered() const {
-    const int a = ssh_channel_poll(channel_, 0);
-    const int b = ssh_channel_poll(channel_, 1);
-    return a > 0 || b > 0 || ssh_channel_poll(channel_, 0) > 0;
-  }
-
-  Result<ScriptOutcome> conclude(const std::string& alias) {
-    // The exit status comes beside the end of output, a moment before or after it.
-    int status = -1;
-    while ((status = ssh_channel_get_exit_status(channel_)) == -1) {
-      if (ssh_is_connected(session_) == 0) return lost(alias);
-      if (ssh_channel_is_closed(channel_) != 0) break;
-      if (patience_.over()) return stopped_or(patience_, late(alias));
-      wait_for_socket(session_);
-      ssh_channel_poll(channel_, 0);  // lets libssh take in what came
+    if (state == State::refused || state == State::broken || ssh_is_connected(session) == 0) {
+      const Error dead = gone();
+      return Error{dead.code, dead.message + ": " + words_of(session), dead.next};
     }
-    outcome_.exit_code = status;
-    outcome_.bytes_sent = sent_;
-    if (status == -1) outcome_.exit_code = 128 + signal_;  // 128 alone: a signal unknown here
-    if (auto cut = cut_to_answer(outcome_, nonce_, alias); !cut) return cut.error();
-    return std::move(outcome_);
+    if (patience.over()) return stopped_or(patience, gone());
+    wait_for_socket(session);
   }
+  listen();
+  return next->answers() - before;
+}
 
-  Error refused(const std::string& alias) const {
-    if (ssh_is_connected(session_) == 0) return lost(alias);
-    return {Code::remote_failed,
-            alias + " lets us in but runs no commands (" + words_of(session_) +
-                "): this is a proxied SSH without exec",
-            "use the direct TCP address and port that the platform shows for this box"};
-  }
-  Error lost(const std::string& alias) const {
-    return {Code::unreachable, "the connection to " + alias + " broke while a script ran",
-            "call again: work that was started on the box goes on there"};
-  }
-  Error late(const std::string& alias) const {
-    return {Code::timeout,
-            "a script on " + alias + " did not end within " + seconds_of(call_.total_timeout),
-            "look for a hanging disk or GPU on the box, then call again"};
-  }
-  Error silent(const std::string& alias) const {
-    return {Code::unreachable,
-            alias + " went silent: no byte for " + seconds_of(call_.idle_timeout),
-            "call again in a few minutes; unreachable is not dead"};
-  }
-
-  ssh_session session_;
-  ssh_channel channel_;
-  const ScriptCall& call_;
-  std::string nonce_;
-  std::string input_;
-  Patience patience_;
-  Steady::time_point last_byte_;
-  std::size_t sent_ = 0;
-  int signal_ = 0;
-  ssh_channel_callbacks_struct callbacks_ = {};
-  ScriptOutcome outcome_ = {};
-};
-
-}  // namespace
+// The next call's channel is opened while this call's answer is under way. A box that allows one
+// channel at a time gets it afterwards.
+void SshSession::open_next() {
+  std::unique_ptr<PreparedShell>& next = handles_->next;
+  if (next == nullptr && !one_at_a_time_) next = std::make_unique<PreparedShell>(handles_->session);
+  if (next == nullptr || next->step(false) != PreparedShell::State::broken) return;
+  next.reset();
+  one_at_a_time_ = true;
+}
 
 Result<ScriptOutcome> SshSession::run(const ScriptCall& call, const Patience& patience) {
-  require(handles_->channel != nullptr, "run() without ready()");
-  auto outcome = Exchange(handles_->session, handles_->channel, call, patience).run(alias_);
-  handles_->drop_channel();
-  if (!outcome) return outcome;
-  last_heard_ = Steady::now();
-  // The next call's channel is asked for now and confirmed while nobody waits.
-  handles_->channel = ssh_channel_new(handles_->session);
-  if (handles_->channel != nullptr && ssh_channel_open_session(handles_->channel) == SSH_ERROR) {
-    handles_->drop_channel();
-  }
+  require(handles_->next != nullptr, "run() without ready()");
+  auto shell = std::move(handles_->next);
+  auto outcome = exchange(handles_->session, shell->channel(), call, alias_, patience,
+                          [this] { open_next(); });
+  shell.reset();
+  listen();
+  if (outcome && handles_->next == nullptr)
+    handles_->next = std::make_unique<PreparedShell>(handles_->session);
   return outcome;
+}
+
+SshSession::Tended SshSession::tend() {
+  const Tended dead{-1, Milliseconds(0), false};
+  ssh_session session = handles_->session;
+  if (has_hung_up(session)) return dead;
+  std::unique_ptr<PreparedShell>& next = handles_->next;
+  if (next != nullptr) ssh_channel_poll(next->channel(), 0);  // lets libssh take in what came
+  if (ssh_is_connected(session) == 0) return dead;
+  listen();
+  if (next != nullptr && next->is_over()) {
+    if (Steady::now() - next->since() < kShellLife) return dead;
+    next.reset();
+  }
+  if (next == nullptr) next = std::make_unique<PreparedShell>(session);
+  const auto state = next->step(true);
+  if (state == PreparedShell::State::refused || state == PreparedShell::State::broken) return dead;
+  if (!keep_alive()) return dead;
+  return {ssh_get_fd(session), upkeep_.interval, true};
+}
+
+// False once more questions than allowed found no answer.
+bool SshSession::keep_alive() {
+  const auto silence = Steady::now() - last_heard_;
+  if (silence < upkeep_.interval) {
+    if (asked_) ssh_send_keepalive(handles_->session);  // takes in the answer, sends nothing
+    asked_ = false;
+    return true;
+  }
+  // libssh asks no second time before the first question is answered; TCP repeats it.
+  asked_ = true;
+  ssh_send_keepalive(handles_->session);
+  return silence < upkeep_.interval * (upkeep_.count_max + 1);
 }
 
 }  // namespace rgt

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT
-// SshSession: one authenticated connection, libssh behind it (the only room that includes it). All
-// calls are non-blocking underneath: each ends when its patience is over and notices a stop request
-// within 100 ms. Not thread-safe: one user at a time.
+// SshSession: one authenticated connection, libssh behind it (only the ssh_*.cc of this room speak
+// it). All calls are non-blocking underneath: each ends when its patience is over and notices a
+// stop request within 100 ms. Not thread-safe: one user at a time.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "core/base/process.h"
 #include "core/base/result.h"
 #include "core/box/boxes.h"
 #include "core/box/patience.h"
 #include "core/box/shell.h"
+#include "core/box/ssh_config.h"
 
 namespace rgt {
 
 class SshSession {
  public:
-  // Connects as `ssh ALIAS` would, within settings.connect_timeout; checks the host key against
-  // every known_hosts file; authenticates (agent, then key files). Unknown key: host_key_unknown
-  // with the fingerprint. Another key than known, or a revoked one: host_key_changed.
-  static Result<std::unique_ptr<SshSession>> connect(const std::string& alias,
+  // Connects as `ssh` would; checks the host key against every known_hosts file; authenticates
+  // (agent, then key files). Unknown key: host_key_unknown with the fingerprint. Another key than
+  // known, or a revoked one: host_key_changed.
+  static Result<std::unique_ptr<SshSession>> connect(const SshTarget& target,
                                                      const SshSettings& settings,
                                                      ProcessRunner& processes,
                                                      const Patience& patience);
@@ -30,22 +31,47 @@ class SshSession {
   SshSession(const SshSession&) = delete;
   SshSession& operator=(const SshSession&) = delete;
 
-  // Makes sure that a channel is open and that the far side is really there; says how many answers
-  // it had to wait for. An Error means that the connection is dead: nothing of a script was sent.
+  // Makes sure that a shell waits for a script on the far side; says how many answers it had to
+  // wait for, 0 if one was prepared. unreachable means that the connection is dead and that nothing
+  // of a script was sent; remote_failed that the box runs no commands.
   Result<int> ready(const Patience& patience);
 
-  // Runs one script on the channel that ready() left open. After an Error the session is of no use.
+  // Runs one script in the shell that ready() left. After an Error the session is of no use.
   Result<ScriptOutcome> run(const ScriptCall& call, const Patience& patience);
+
+  // Between calls: prepares the next shell, answers the box's own keep-alives, and sends ours when
+  // the link was silent for the interval. Never blocks.
+  struct Tended {
+    int socket = -1;                      // tend again when it can be read,
+    Milliseconds wait = Milliseconds(0);  // and after so long in any case
+    bool alive = false;                   // false: drop the session
+  };
+  Tended tend();
 
   const std::string& host_key() const { return host_key_; }
 
  private:
   struct Handles;
-  SshSession(std::unique_ptr<Handles> handles, std::string alias);
+  struct Upkeep {
+    Milliseconds interval = Milliseconds(0);
+    int count_max = 0;
+  };
+  SshSession(std::unique_ptr<Handles> handles, std::string alias, const Upkeep& upkeep);
+  void listen();
+  void drop_stale();
+  void open_next();
+  bool keep_alive();
+  Error gone() const;
+  Error runs_nothing() const;
+
   std::unique_ptr<Handles> handles_;
   std::string alias_;
+  Upkeep upkeep_;
   std::string host_key_ = {};
-  std::chrono::steady_clock::time_point last_heard_ = {};
+  std::uint64_t heard_bytes_ = 0;
+  std::chrono::steady_clock::time_point last_heard_ = std::chrono::steady_clock::now();
+  bool asked_ = false;          // a keep-alive is under way
+  bool one_at_a_time_ = false;  // the box opens no second channel beside a busy one
 };
 
 }  // namespace rgt

@@ -94,7 +94,7 @@ class DelayProxy::Loop {
   void start_epoch() {
     const int epoch = proxy_.epoch_;
     if (epoch == proxy_.epoch_seen_) return;
-    proxy_.turns_ = proxy_.connections_ = 0;
+    proxy_.turns_ = proxy_.connections_ = proxy_.given_up_ = 0;
     proxy_.bytes_up_ = proxy_.bytes_down_ = 0;
     for (Link& link : links_) {
       for (Lane* lane : {&link.up, &link.down}) {
@@ -110,8 +110,7 @@ class DelayProxy::Loop {
     auto until = Steady::now() + kSlice;
     for (const Link& link : links_) {
       for (const Lane* lane : {&link.up, &link.down}) {
-        if (!lane->ended && lane->queued < kQueueLimit && passing())
-          entries.push_back({lane->from, POLLIN, 0});
+        if (!lane->ended && lane->queued < kQueueLimit) entries.push_back({lane->from, POLLIN, 0});
         if (lane->parcels.empty() || !passing()) continue;
         if (lane->parcels.front().due > Steady::now())
           until = std::min(until, lane->parcels.front().due);
@@ -152,7 +151,7 @@ class DelayProxy::Loop {
   // Takes in what `lane` has to carry. It was caused by what came the other way before.
   void take(Lane& lane, const Lane& other, bool is_up) {
     std::array<char, kChunk> buffer;
-    while (passing() && !lane.ended && lane.queued < kQueueLimit) {
+    while (!lane.ended && lane.queued < kQueueLimit) {
       const ssize_t got = ::recv(lane.from, buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
       Parcel parcel;
@@ -160,6 +159,7 @@ class DelayProxy::Loop {
       parcel.depth = is_up ? other.heard + 1 : other.heard;
       parcel.due = due(lane, parcel.bytes.size());
       lane.ended = got <= 0;
+      if (lane.ended && is_up) ++proxy_.given_up_;
       lane.queued += parcel.bytes.size();
       (is_up ? proxy_.bytes_up_ : proxy_.bytes_down_) += parcel.bytes.size();
       lane.parcels.push_back(std::move(parcel));

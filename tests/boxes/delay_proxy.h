@@ -35,6 +35,7 @@ class DelayProxy {
   // itself sent after hearing an answer of depth N; `turns` is the deepest that came back.
   int turns() const { return turns_; }
   int connections() const { return connections_; }
+  int given_up() const { return given_up_; }                // connections that the near side closed
   std::uint64_t bytes_up() const { return bytes_up_; }      // towards the box
   std::uint64_t bytes_down() const { return bytes_down_; }  // from the box
   void reset_counts();  // what is under way now no longer counts
@@ -54,6 +55,7 @@ class DelayProxy {
   std::atomic<int> epoch_seen_ = 0;
   std::atomic<int> turns_ = 0;
   std::atomic<int> connections_ = 0;
+  std::atomic<int> given_up_ = 0;
   std::atomic<std::uint64_t> bytes_up_ = 0;
   std::atomic<std::uint64_t> bytes_down_ = 0;
   std::jthread thread_ = {};

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A rented box to play with: a real sshd on 127.0.0.1, with its own port, keys and folder. Nothing of
 # this machine's own ssh setup is read or changed.
-#   loopback_box.sh start DIR [PORT]   writes DIR/ssh_config with Host `rented-box`; prints the port
+#   loopback_box.sh start DIR [PORT]   writes DIR/ssh_config with Host `rented-box`; prints the port.
+#                                      Lines of DIR/sshd_first go before our own in sshd's configuration
 #   loopback_box.sh stop DIR           ends the sshd and every session of it
 set -eu
 
@@ -18,7 +19,9 @@ start() {
   tries=0
   while :; do
     [ "$port" != 0 ] || port=$(shuf -i 20000-29999 -n 1)
-    cat >"$dir/sshd_config" <<CONFIG
+    # What a test wants otherwise comes first: of two values sshd takes the first.
+    cat "$dir/sshd_first" >"$dir/sshd_config" 2>/dev/null || :
+    cat >>"$dir/sshd_config" <<CONFIG
 Port $port
 ListenAddress 127.0.0.1
 HostKey $dir/host_key

@@ -54,6 +54,12 @@ SshSettings LoopbackSshd::settings(Milliseconds connect_timeout) const {
 void LoopbackSshd::stop() { run_script("stop", ""); }
 void LoopbackSshd::restart() { run_script("start", port_); }
 
+void LoopbackSshd::restart_with(const std::string& first_lines) {
+  stop();
+  write("sshd_first", first_lines);
+  restart();
+}
+
 void LoopbackSshd::replace_host_key() {
   std::filesystem::remove(folder() / "host_key");
   std::filesystem::remove(folder() / "host_key.pub");

@@ -25,8 +25,10 @@ class LoopbackSshd {
   std::filesystem::path folder() const { return folder_.path(); }
   int port() const { return std::stoi(port_); }
 
-  void stop();              // the listener and every session of it
-  void restart();           // on the same port
+  void stop();     // the listener and every session of it
+  void restart();  // on the same port
+  // Stops it and starts it again with these lines of sshd_config(5) before its own.
+  void restart_with(const std::string& first_lines);
   void replace_host_key();  // then restart(): another machine at the same address
   void freeze();            // SIGSTOP to the listener and its sessions: half-open links
   void thaw();

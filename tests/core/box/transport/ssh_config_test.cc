@@ -157,6 +157,19 @@ TEST_CASE("A box behind a jump host is reached with the same configuration file"
   CHECK(refused.error().message.find("Host key verification failed") != std::string::npos);
 }
 
+TEST_CASE("Compression of the configuration is used on the wire") {
+  const std::string zeros(200'000, '0');
+  const auto bytes = [&](const std::string& line) {
+    FarRig rig(Milliseconds(0));
+    rig.add_line(line);
+    const auto outcome = rig.shell->run({.script = "cat", .input = zeros}, {});
+    REQUIRE(outcome);
+    CHECK(outcome->out == zeros);
+    return rig.proxy.bytes_up();
+  };
+  CHECK(bytes("Compression yes") * 10 < bytes("Compression no"));
+}
+
 TEST_CASE("What ssh says about a box is read with its tokens, lists and defaults") {
   const auto target = parse_ssh_target("gpu",
                                        "host gpu\nuser me\nhostname 10.0.0.1\nport 2222\n"
@@ -168,6 +181,15 @@ TEST_CASE("What ssh says about a box is read with its tokens, lists and defaults
   CHECK(target->proxy_command == "nc -x % 10.0.0.1 2222");
   CHECK(target->known_hosts_files == std::vector<std::string>{"/a", "/b"});
   CHECK(target->identities_only);
+  CHECK(target->alive_interval == Seconds(30));
+  CHECK_FALSE(target->compression);
+  const auto kept = parse_ssh_target("gpu",
+                                     "user me\nhostname x\ncompression yes\n"
+                                     "serveraliveinterval 7\nserveralivecountmax 2\n");
+  REQUIRE(kept);
+  CHECK(kept->compression);
+  CHECK(kept->alive_interval == Seconds(7));
+  CHECK(kept->alive_count_max == 2);
   const auto unknown = parse_ssh_target("gpu", "user me\nhostname x\nproxycommand nc %Q\n");
   CHECK(unknown.error().code == Code::invalid_argument);
   SshTarget far;
