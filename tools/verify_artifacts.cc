@@ -146,6 +146,13 @@ Result<std::uint64_t> pull(Environment& environment, const RunRecord& run, const
 void judge(Item& item, const Call& call) {
   if (!item.entry.present) {
     item.verdict = "missing";
+    if (!item.entry.leads_to.empty()) {
+      item.report.findings.push_back(
+          {Finding::Severity::error, "on the box it is a symbolic link to " + item.entry.leads_to +
+                                         ", outside of the cell's write path, and is not followed: "
+                                         "copy the file to where the "
+                                         "link is, or make its folder the cell's write path"});
+    }
     return;
   }
   auto checked = check_artifact(item.local, CheckOptions{}, call.stop);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/text.h"
+#include "core/box/no_exec.h"
 
 namespace rgt {
 
@@ -66,11 +67,7 @@ Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::
   const std::string line = std::string(nonce) + "\n";
   const std::size_t at = outcome.out.find(line);
   if (at == std::string::npos) {
-    return Error{
-        Code::remote_failed,
-        "the login shell of " + std::string(box) + " did not run our script (exit " +
-            std::to_string(outcome.exit_code) + "): " + clean_line(outcome.err + outcome.out, 300),
-        "try `ssh " + std::string(box) + " true` in a terminal: it must print nothing and exit 0"};
+    return no_exec(box, outcome.err + outcome.out, outcome.exit_code);
   }
   outcome.out.erase(0, at + line.size());
   if (outcome.exit_code == 125 && outcome.err.find("rgt: no usable dd") != std::string::npos) {

@@ -24,7 +24,7 @@ extern const std::string kBootstrapCommand;  // exec /bin/sh -c '<kBootstrap>'; 
 std::string bootstrap_stdin(const ScriptCall& call, std::string_view nonce);
 
 // Cuts `outcome.out` to what came after the nonce's line. remote_failed if it never came: then the
-// login shell did not start our script, and its words are in the message. missing_tool if the box
+// login shell did not start our script (no_exec.h). missing_tool if the box
 // has no dd to take the script with.
 Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::string_view box);
 

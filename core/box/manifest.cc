@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMaxFiles = 100'000;       // promised in the header
 constexpr std::size_t kMaxUnexpected = 100;      // promised in the header
 constexpr std::size_t kOutputLimit = 96u << 20;  // bytes: 100,000 lines of a long path and a digest
+constexpr std::size_t kLinkWords = 200;          // bytes of a link's target in a message
 constexpr std::size_t kMaxPath = 4096;           // PATH_MAX of Linux
 
 using Key = std::pair<std::string, std::string>;  // cell, path
@@ -62,6 +63,11 @@ void read_artifact(AnswerReader& answer, const std::string& cell, Manifest& mani
     } else if (answer.at("unreadable")) {
       answer.take("unreadable", 1);
       manifest.entries.push_back({.cell = cell, .path = answer.text(0)});
+    } else if (answer.at("outside")) {
+      answer.take("outside", 2);
+      manifest.entries.push_back({.cell = cell,
+                                  .path = answer.text(0),
+                                  .leads_to = clean_line(answer.text(1), kLinkWords)});
     } else {
       break;
     }

@@ -22,6 +22,9 @@ struct ManifestEntry {
   std::uint64_t size = 0;
   std::string sha256 = {};
   std::int64_t mtime = 0;  // box clock
+  // Where a symbolic link on its way leads to, out of the write path; then it is not `present`, for
+  // a pull refuses to follow it.
+  std::string leads_to = {};
 };
 
 struct Manifest {

@@ -11,6 +11,7 @@
 
 #include "core/base/digest.h"
 #include "core/box/bootstrap.h"
+#include "core/box/no_exec.h"
 #include "core/box/ssh_steps.h"
 
 namespace rgt {
@@ -151,6 +152,12 @@ class Exchange {
             "look for a hanging disk or GPU on the box, then call again"};
   }
   Error silent(const std::string& box) const {
+    // The first thing a started script says is its nonce.
+    if (outcome_.out.find(nonce_) == std::string::npos) {
+      const Error mute = no_exec(box, outcome_.err + outcome_.out, -1);
+      return {Code::unreachable,
+              mute.message + ", and went silent for " + seconds_of(call_.idle_timeout), mute.next};
+    }
     return {Code::unreachable, box + " went silent: no byte for " + seconds_of(call_.idle_timeout),
             "call again in a few minutes; unreachable is not dead"};
   }

@@ -13,6 +13,7 @@
 
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/box/no_exec.h"
 #include "core/box/ssh_auth.h"
 #include "core/box/ssh_config.h"
 #include "core/box/ssh_exchange.h"
@@ -205,12 +206,7 @@ Error SshSession::gone() const {
           "call again: it reconnects"};
 }
 
-Error SshSession::runs_nothing() const {
-  return {Code::remote_failed,
-          alias_ + " lets us in but runs no commands (" + words_of(handles_->session) +
-              "): this is a proxied SSH without exec",
-          "use the direct TCP address and port that the platform shows for this box"};
-}
+Error SshSession::runs_nothing() const { return no_exec(alias_, "", -1); }
 
 // The shell that was prepared ahead, if it can still be trusted.
 void SshSession::drop_stale() {

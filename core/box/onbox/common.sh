@@ -81,6 +81,24 @@ remove_all() {
   set -f
 }
 
+# leads_out PATH: is PATH, below the working folder, reached through a symbolic link that leads out of
+# it? Then real says where to. A link that leads nowhere does not. set_base comes first.
+set_base() {
+  base=$(pwd -P && echo x)  # "x" keeps newlines at the end of a name
+  base=${base%?x}
+}
+leads_out() {
+  part=$base rest=$1
+  while :; do
+    part=$part/${rest%%/*}
+    [ ! -L "$part" ] || break
+    case $rest in */*) rest=${rest#*/} ;; *) return 1 ;; esac
+  done
+  real=$(readlink -f -- "$base/$1" && echo x) || return 1
+  real=${real%?x}
+  case $real in "${base%/}"/*) return 1 ;; esac
+}
+
 is_number() { case $1 in '' | *[!0-9]* | ???????????????????*) return 1 ;; esac; }
 
 # number_of KEY LINE DEFAULT: sets value from a line of "key=number" words.

@@ -28,6 +28,13 @@ run_is_live() {  # sets live=1 if any recorded process, or any of their sessions
 }
 
 say_file() {  # say_file PATH: below the write path, which is the working folder
+  if leads_out "$1"; then  # a pull refuses it, so it must not pass for one that can be proven
+    encode "$1"
+    from=$token
+    encode "$real"
+    printf 'outside %s %s\n' "$from" "$token"
+    return 0
+  fi
   before=$(stat -L -c '%s %Y' -- "$1" 2>/dev/null)
   sum=$(sha256sum <"$1" 2>/dev/null)
   after=$(stat -L -c '%s %Y' -- "$1" 2>/dev/null)
@@ -101,7 +108,7 @@ while read -r keyword first second; do
       [ -n "$word" ] || word=$folder/cells/$first/out
       printf 'cell %s\n' "$first"
       inside=0
-      if cd -- "$word" 2>/dev/null; then inside=1; fi ;;
+      if cd -- "$word" 2>/dev/null; then inside=1 && set_base; fi ;;
     art)
       decode "$first"
       if [ "$inside" = 1 ]; then

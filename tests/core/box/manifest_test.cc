@@ -70,6 +70,36 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "a file behind a link out of the write path is not counted as there, for no pull gets it") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    JobSpec job = room.job({cell("a", "true", {"best.pt", "inside.pt", "steps", "nowhere.pt"})});
+    REQUIRE(room.start(job).ok());
+    room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+    const fs::path out = room.folder(job) / "cells/a/out";
+    spill(room.root / "elsewhere/best.pt", "weights");
+    spill(out / "real.pt", "x");
+    fs::create_symlink(room.root / "elsewhere/best.pt", out / "best.pt");
+    fs::create_symlink("real.pt", out / "inside.pt");
+    fs::create_directory_symlink(room.root / "elsewhere", out / "steps");
+    fs::create_symlink("/nowhere/at/all", out / "nowhere.pt");
+    const Manifest manifest = take(room, job);
+    REQUIRE(paths(manifest) ==
+            std::vector<std::string>{"best.pt", "inside.pt", "steps/best.pt", "nowhere.pt"});
+    const std::string outside = fs::canonical(room.root / "elsewhere/best.pt");
+    CHECK_FALSE(manifest.entries[0].present);
+    CHECK(manifest.entries[0].leads_to == outside);
+    CHECK(manifest.entries[1].present);
+    CHECK(manifest.entries[1].sha256 == sha256_hex("x"));
+    CHECK_FALSE(manifest.entries[2].present);
+    CHECK(manifest.entries[2].leads_to == outside);
+    CHECK_FALSE(manifest.entries[3].present);
+    CHECK(manifest.entries[3].leads_to.empty());
+  }
+}
+
 TEST_CASE("more than a hundred unexpected checkpoints are cut, and it is said") {
   Room room;
   JobSpec job = room.job({cell("a", "true", {"wanted.pt"})});

@@ -256,16 +256,6 @@ TEST_CASE("A login shell that prints a banner does not disturb the answer") {
   CHECK(outcome->out == "answer\n");
 }
 
-TEST_CASE("An account that runs no commands is told apart from an answer") {
-  Rig rig;
-  const std::string key = rig.sshd.read("authorized_keys");
-  rig.sshd.write("authorized_keys", "command=\"echo no shell for you; exit 1\" " + key);
-  const auto outcome = rig.run("echo answer");
-  REQUIRE_FALSE(outcome);
-  CHECK(outcome.error().code == Code::remote_failed);
-  CHECK(outcome.error().message.find("no shell for you") != std::string::npos);
-}
-
 TEST_CASE("Words that are no box name are refused before anything is started") {
   SystemProcessRunner processes;
   const auto boxes = make_boxes({}, processes);
