@@ -11,7 +11,7 @@
 
 namespace rgt {
 
-// The shared functions, then core/box/onbox/<name>.sh.
+// The shared functions, then core/box/onbox/<name>.sh, both without their comments.
 std::string onbox_script(std::string_view name);
 
 // One token without spaces or newlines: "=text", or "%text" for printf %b. No NUL may be in

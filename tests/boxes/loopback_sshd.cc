@@ -14,6 +14,8 @@
 namespace rgt {
 namespace {
 
+constexpr const char* kScript = RGT_SOURCE_DIR "/tests/boxes/loopback_box.sh";
+
 // pid, its children and theirs, from /proc: by descent, never by name.
 std::vector<pid_t> tree_of(pid_t root) {
   std::vector<pid_t> tree{root};
@@ -38,8 +40,7 @@ LoopbackSshd::~LoopbackSshd() {
 
 void LoopbackSshd::run_script(const std::string& verb, const std::string& port) {
   ProcessSpec spec;
-  spec.argv = {"/bin/sh", std::string(RGT_SOURCE_DIR) + "/tests/boxes/loopback_box.sh", verb,
-               folder().string()};
+  spec.argv = {"/bin/sh", kScript, verb, folder().string()};
   if (!port.empty()) spec.argv.push_back(port);
   const auto done = SystemProcessRunner().run(spec, {});
   require(done.ok() && done->exit_code == 0,
@@ -65,12 +66,33 @@ void LoopbackSshd::replace_host_key() {
   std::filesystem::remove(folder() / "host_key.pub");
 }
 
-void LoopbackSshd::signal_tree(int number) {
+bool LoopbackSshd::reboot_as(const std::string& boot_id) {
+  stop();
+  write("boot_id", boot_id + "\n");
+  ProcessSpec spec;
+  spec.argv = {"unshare",
+               "--mount",
+               "/bin/sh",
+               "-c",
+               "mount --bind \"$1/boot_id\" /proc/sys/kernel/random/boot_id && "
+               "exec /bin/sh \"$2\" start \"$1\" \"$3\"",
+               "sh",
+               folder().string(),
+               kScript,
+               port_};
+  const auto done = SystemProcessRunner().run(spec, {});
+  return done.ok() && done->exit_code == 0;
+}
+
+pid_t LoopbackSshd::pid() const {
   const auto text = read_file(folder() / "pid", 100);
-  if (!text) return;
-  const auto pid = parse_int(trim(*text));
-  if (!pid || *pid <= 1) return;
-  for (const pid_t member : tree_of(static_cast<pid_t>(*pid))) ::kill(member, number);
+  const auto pid = text ? parse_int(trim(*text)) : std::nullopt;
+  return pid && *pid > 1 ? static_cast<pid_t>(*pid) : -1;
+}
+
+void LoopbackSshd::signal_tree(int number) {
+  if (pid() < 0) return;
+  for (const pid_t member : tree_of(pid())) ::kill(member, number);
 }
 
 void LoopbackSshd::freeze() { signal_tree(SIGSTOP); }

@@ -30,7 +30,12 @@ class LoopbackSshd {
   // Stops it and starts it again with these lines of sshd_config(5) before its own.
   void restart_with(const std::string& first_lines);
   void replace_host_key();  // then restart(): another machine at the same address
-  void freeze();            // SIGSTOP to the listener and its sessions: half-open links
+  // Stops it and starts it where /proc/sys/kernel/random/boot_id holds `boot_id`, in a mount
+  // namespace of its own: to whoever logs in, the machine was booted since. False where this
+  // process may make none (needs root).
+  bool reboot_as(const std::string& boot_id);
+  pid_t pid() const;  // of the listener
+  void freeze();      // SIGSTOP to the listener and its sessions: half-open links
   void thaw();
   // Rewrites one file of the client's side: "known_hosts", "ssh_config", "client_key".
   void write(const std::string& name, const std::string& text);

@@ -209,9 +209,17 @@ df_numbers() {
     df_a=$df_b df_b=$df_c df_c=$df_word
   done
 }
+# One stat(1) says it all; df is for a stat that cannot. Both can hang on a dead mount.
 disk_space() {
+  disk_total=0 disk_free=0 inodes_total=0 inodes_free=0
+  set -- "$1" $(bounded 5 stat -f -c '%S %b %a %c %d' -- "$1" 2>/dev/null)
+  if [ $# -eq 6 ] && is_number "$2" && is_number "$3" && is_number "$4" && is_number "$5" &&
+    is_number "$6"; then
+    disk_total=$(($2 * $3)) disk_free=$(($2 * $4)) inodes_total=$5 inodes_free=$6
+    return 0
+  fi
   df_numbers -k "$1"
-  disk_total=$((df_total * 1024)) disk_free=$((df_free * 1024)) disk_mount=$df_mount
+  disk_total=$((df_total * 1024)) disk_free=$((df_free * 1024))
   df_numbers -i "$1"
   inodes_total=$df_total inodes_free=$df_free
 }
@@ -265,7 +273,10 @@ memory_numbers() {
 
 machine_id() {  # sets machine: the digest of what stays the same as long as it is this machine
   machine=
-  machine_text=$(cat /etc/machine-id /sys/class/dmi/id/product_uuid 2>/dev/null)
+  read_line /etc/machine-id && machine_text=$line
+  read_line /sys/class/dmi/id/product_uuid
+  [ -z "$line" ] || machine_text="${machine_text:+$machine_text
+}$line"
   [ -n "$machine_text" ] || return 0
   machine=$(printf %s "$machine_text" | sha256sum 2>/dev/null)
   machine=${machine%% *}

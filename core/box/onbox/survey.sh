@@ -66,6 +66,8 @@ say_mount() {  # an absent path is measured at its nearest parent: that is where
     rm -f -- "$trial" 2>/dev/null
   fi
   encode "$1" && path_token=$token
+  df_numbers -k "$place"
+  disk_mount=$df_mount
   [ -e "$1" ] || disk_mount=
   encode "$disk_mount" && mount_token=$token
   encode "$filesystem"
