@@ -17,8 +17,9 @@ T must(Result<T> result) {
 
 }  // namespace
 
-Workbench::Workbench()
-    : real_boxes_(make_boxes({}, processes_)),
+Workbench::Workbench(SshSettings settings, std::string box)
+    : box_(std::move(box)),
+      real_boxes_(make_boxes(std::move(settings), processes_)),
       boxes_(*real_boxes_),
       ledger_(must(Ledger::open(folder_.path() / "state"))),
       handbook_(must(Handbook::load({}))),
@@ -54,7 +55,7 @@ Json Workbench::job(const std::string& run, const std::vector<std::string>& comm
   }
   return {{"job",
            {{"run", run},
-            {"box", "local"},
+            {"box", box_},
             {"run_root", (folder_.path() / "box").string()},
             {"parallel", 8},
             {"heartbeat_seconds", 1},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The tools on real things in a folder of their own: local box, real ledger, real handbook. The
-// clock can be moved; the box can be cut off.
+// The tools on real things in a folder of their own: local box or one over SSH, real ledger, real
+// handbook. The clock can be moved; the box can be cut off.
 #pragma once
 
 #include <chrono>
@@ -23,12 +23,13 @@ class MovableClock final : public Clock {
 
 class Workbench {
  public:
-  Workbench();
+  // On another box than this machine: how to reach it, and its name there.
+  explicit Workbench(SshSettings settings = {}, std::string box = "local");
 
   ToolResult call(const std::string& tool, const Json& arguments,
                   std::function<Answer(const Question&)> ask = {});
 
-  // A job on the local box with one cell per command; artifacts as given for every cell.
+  // A job on the box with one cell per command; artifacts as given for every cell.
   Json job(const std::string& run, const std::vector<std::string>& commands,
            const std::vector<std::string>& artifacts) const;
   // Calls probe until the condition on its result holds; fails the test after 30 s.
@@ -50,6 +51,7 @@ class Workbench {
   TemporaryFolder folder_ = {};
   MovableClock clock_ = {};
   SystemProcessRunner processes_ = {};
+  const std::string box_;
   std::unique_ptr<Boxes> real_boxes_;
   BreakableBoxes boxes_;
   std::unique_ptr<Ledger> ledger_;
