@@ -22,9 +22,9 @@ struct Schedule {
 constexpr Schedule kUsual{Seconds(1), Seconds(300)};
 // fail2ban's default bans an address after 5 refusals within 10 minutes.
 constexpr Schedule kRefusedKeys{Seconds(120), Seconds(600)};
-constexpr int kMostFailures = 1000;            // counted no further
-constexpr std::uint64_t kPageLimit = 4096;     // bytes: one line of numbers, one of words
-constexpr std::size_t kWordsLimit = 200;       // bytes of the last failure's message
+constexpr int kMostFailures = 1000;         // counted no further
+constexpr std::uint64_t kPageLimit = 4096;  // bytes: one line of numbers, one of words
+constexpr std::size_t kWordsLimit = 200;    // bytes of the last failure's message
 
 constexpr std::array kCounted{Code::unreachable, Code::auth_failed, Code::host_key_unknown,
                               Code::host_key_changed};
@@ -86,7 +86,8 @@ RedialBook::Page RedialBook::read(const std::string& address, Time now) const {
   if (!failures || !last || !next || !code || *failures < 1 || *failures > kMostFailures) return {};
   Page page{static_cast<int>(*failures), Time(Milliseconds(*last)), Time(Milliseconds(*next)),
             *code, clean_line(lines[1], kWordsLimit)};
-  if (page.last > now || page.next - page.last > kRefusedKeys.longest || page.next < page.last) return {};
+  if (page.last > now || page.next - page.last > kRefusedKeys.longest || page.next < page.last)
+    return {};
   return page;
 }
 

@@ -30,7 +30,8 @@ using Steady = std::chrono::steady_clock;
 // A warm connection that was silent for longer may be a NAT's memory of one: ask before trusting
 // it.
 constexpr Seconds kTrustSilence(60);
-constexpr Seconds kAskTimeout(10);  // to start a shell on an open connection; a busy box takes a while
+constexpr Seconds kAskTimeout(
+    10);  // to start a shell on an open connection; a busy box takes a while
 // A prepared shell that ends sooner by itself is no time-out of the box's: the box wants none.
 constexpr Seconds kShellLife(60);
 
