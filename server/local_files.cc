@@ -9,7 +9,9 @@
 #include <iterator>
 
 #include "core/artifact/reader.h"
+#include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/triage/labelled.h"
 #include "core/triage/triage.h"
 #include "server/print.h"
 #include "server/signals.h"
@@ -18,6 +20,7 @@ namespace rgt {
 namespace {
 
 constexpr std::streamoff kTailBytes = 65536;  // what triage looks at: how a log ends
+constexpr std::uint64_t kLabelledBytes = 16u << 20;  // bytes: thousands of endings
 
 Json report_json(const ArtifactReport& report) {
   Json findings = Json::array();
@@ -114,6 +117,34 @@ void print_diagnosis(const Diagnosis& diagnosis) {
   for (const std::string& line : diagnosis.tail) std::cout << "    > " << line << "\n";
 }
 
+// How triage does on endings whose class is known.
+int measure_triage(const Options& options) {
+  std::vector<LabelledEnding> endings;
+  for (const std::string& file : options.labelled) {
+    const auto text = read_file(file, kLabelledBytes);
+    if (!text) return print_error(text.error());
+    auto more = parse_labelled(*text);
+    if (!more)
+      return print_error({more.error().code, clean_line(file, 200) + ", " + more.error().message,
+                          more.error().next});
+    std::move(more->begin(), more->end(), std::back_inserter(endings));
+  }
+  const Confusion confusion = confusion_of(endings);
+  Json misses = Json::array();
+  for (const Miss& miss : confusion.misses()) {
+    misses.push_back({{"name", miss.ending.name},
+                      {"expected", failure_class_name(miss.ending.expected)},
+                      {"got", failure_class_name(miss.diagnosis.failure)}});
+  }
+  if (options.json)
+    print_json({{"total", confusion.total()},
+                {"right", confusion.right()},
+                {"misses", std::move(misses)}});
+  else
+    std::cout << confusion.table() << confusion.details();
+  return static_cast<int>(confusion.misses().empty() ? Exit::fine : Exit::attention);
+}
+
 }  // namespace
 
 int check_files(const Options& options) {
@@ -146,6 +177,10 @@ int check_files(const Options& options) {
 }
 
 int triage_file(const Options& options) {
+  if (!options.labelled.empty()) return measure_triage(options);
+  if (options.file.empty())
+    return print_error({Code::invalid_argument, "no log named",
+                        "rgt triage FILE, or rgt triage --labelled ENDINGS"});
   FailureEvidence evidence;
   evidence.exit_code = options.exit_code;
   if (!options.signal.empty()) {

@@ -71,9 +71,13 @@ void add_file_commands(CLI::App& app, Options& options) {
   check->add_option("--depth", options.depth,
                     "present, digest, structure, checksums, values or resume");
   auto* triage = app.add_subcommand("triage", "why did this log end");
-  triage->add_option("FILE", options.file, "log file, or - for standard input")->required();
+  auto* log = triage->add_option("FILE", options.file, "log file, or - for standard input");
   triage->add_option("--exit-code", options.exit_code);
   triage->add_option("--signal", options.signal, "KILL, SIGKILL or 9");
+  triage
+      ->add_option("--labelled", options.labelled,
+                   "file of endings with their right class: print the confusion table")
+      ->excludes(log);
 }
 
 void add_program_commands(CLI::App& app, Options& options) {

@@ -31,6 +31,7 @@ struct Options {
   std::string file = {};                    // triage, eval
   std::optional<int> exit_code = {};        // triage
   std::string signal = {};                  // triage: name or number
+  std::vector<std::string> labelled = {};   // triage --labelled
   std::string filter = {};                  // eval
   std::string junit = {};                   // eval: file to write
   std::string handbook = {};                // eval: folder whose handbook the servers take
