@@ -19,7 +19,7 @@
 namespace rgt {
 namespace {
 
-constexpr std::streamoff kTailBytes = 65536;  // what triage looks at: how a log ends
+constexpr std::streamoff kTailBytes = 65536;         // what triage looks at: how a log ends
 constexpr std::uint64_t kLabelledBytes = 16u << 20;  // bytes: thousands of endings
 
 Json report_json(const ArtifactReport& report) {
@@ -112,7 +112,7 @@ void print_diagnosis(const Diagnosis& diagnosis) {
     std::cout << "\n";
     for (const std::string& line : candidate.evidence) std::cout << "    > " << line << "\n";
   }
-  if (!diagnosis.candidates.empty()) return;
+  if (diagnosis.failure != FailureClass::unknown) return;
   std::cout << "  the end of the log:\n";
   for (const std::string& line : diagnosis.tail) std::cout << "    > " << line << "\n";
 }
