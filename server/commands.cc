@@ -19,6 +19,7 @@
 #include "server/print.h"
 #include "server/serve.h"
 #include "server/signals.h"
+#include "server/watch.h"
 #include "tools/catalog.h"
 #include "tools/recovery.h"
 
@@ -105,6 +106,7 @@ Result<ToolCall> to_tool_call(const Options& options) {
   } else if (command == "probe" || command == "patrol") {
     call.tool = command == "probe" ? "probe" : "patrol_tick";
     set("run", options.run);
+    set("pattern", options.pattern);
   } else if (command == "verify") {
     call.tool = "verify_artifacts";
     set("run", options.run);
@@ -187,6 +189,8 @@ int run_command(const Options& options) {
     return doctor_facts(environment, options.max_age, options.json);
   if (options.command == "doctor") return doctor(**world, options.json);
   if (options.command == "note") return draft_note(**world, options);
+  if (options.command == "wait") return wait_command(environment, options);
+  if (options.command == "patrol" && options.watch) return watch_command(environment, options);
   return run_tool(environment, options);
 }
 

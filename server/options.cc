@@ -35,9 +35,28 @@ void add_tool_commands(CLI::App& app, Options& options) {
 
   auto* probe = app.add_subcommand("probe", "look at one run in depth");
   probe->add_option("RUN", options.run)->required();
+  probe->add_option("--pattern", options.pattern,
+                    "RE2 for logs of other shapes, with groups named step, steps, epoch, epochs, "
+                    "loss or rate");
 
   auto* patrol = app.add_subcommand("patrol", "look at every live run, one line each");
   patrol->add_option("RUN", options.run, "only this run");
+  auto* watch = patrol->add_flag("--watch", options.watch,
+                                 "look again and again: a table on a terminal, else plain lines");
+  patrol->add_option("--for", options.watch_for, "how long at most, like 8h; default 12h")
+      ->needs(watch);
+  patrol->add_option("--every", options.every, "between looks, like 30s; default 15s")
+      ->needs(watch);
+
+  auto* wait = app.add_subcommand(
+      "wait",
+      "wait for one run: exit code 0 it came, 1 it ended without it or stands still, 4 box "
+      "unreachable, 5 time is up");
+  wait->add_option("RUN", options.run)->required();
+  wait->add_option("--until", options.until,
+                   "ended (default), done, or RE2 for a line of its logs");
+  wait->add_option("--timeout", options.timeout, "how long at most, like 30m; default 1h");
+  wait->add_option("--every", options.every, "between looks, like 60s; default 30s");
 
   auto* verify = app.add_subcommand("verify", "pull a run's artifacts and prove that they load");
   verify->add_option("RUN", options.run)->required();

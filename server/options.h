@@ -17,6 +17,12 @@ struct Options {
   std::string box = {};        // audit, teardown, launch
   std::string profile = {};
   std::string run = {};                     // probe, verify, patrol, show, abandon, launch
+  std::string pattern = {};                 // probe
+  std::string until = {};                   // wait: ended, done or a marker
+  std::string timeout = {};                 // wait: "30m"
+  std::string every = {};                   // wait, patrol --watch: between looks
+  bool watch = false;                       // patrol
+  std::string watch_for = {};               // patrol --watch --for
   std::string job_file = {};                // launch: path or "-"
   std::string resume = {};                  // launch --resume RUN
   std::vector<std::string> artifacts = {};  // launch --artifact

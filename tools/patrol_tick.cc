@@ -8,6 +8,8 @@
 #include <map>
 
 #include "core/base/text.h"
+#include "tools/danger_clocks.h"
+#include "tools/pulled.h"
 #include "tools/report.h"
 #include "tools/runs_seen.h"
 
@@ -18,20 +20,21 @@ namespace {
 constexpr std::int64_t kNextTickSeconds = 1800;
 // Something is starting or in trouble: look again soon.
 constexpr std::int64_t kSoonTickSeconds = 300;
-constexpr std::size_t kBoxesAtOnce = 32;  // threads; each only waits for its box
+// A run that is through in ten minutes is looked at then, but nothing is looked at every second.
+constexpr std::int64_t kLeastTickSeconds = 60;
+constexpr std::int64_t kAfterTheEnd = 30;  // the supervisor writes its marker within seconds
+constexpr std::size_t kBoxesAtOnce = 32;   // threads; each only waits for its box
 
 Card card() {
   return Card{
       "patrol_tick",
       "Patrol all runs",
-      "Phase 4, for a /loop or cron tick about every 30 minutes: looks at every live run on every "
-      "box "
-      "(one combined round trip each) and reports one line per run even when nothing changed, with "
-      "verdict, what changed, and the fixed remediation in `next`. Never restarts anything. Says "
-      "when "
-      "to end the patrol. Without arguments it covers everything in the ledger, so a brand-new "
-      "session "
-      "can take over with it.",
+      "Phase 4, for a /loop or cron tick about every 30 minutes: looks at every live run and every "
+      "ended one that is not proven, one round trip per box; one line per run even when nothing "
+      "changed, what changed or will run out, the fixed remediation in `next`, when to come again "
+      "and when to end the patrol. Never restarts anything. Needs no memory: a new session can "
+      "take "
+      "over with it.",
       input_schema(
           {{"run", {{"type", "string"}, {"minLength", 1}, {"description", "only this run"}}}}, {}),
       output_schema({{"runs", {{"type", "array"}, {"items", {{"type", "object"}}}}},
@@ -69,9 +72,13 @@ std::vector<BoxLook> look_at_all(Environment& environment, const ByBox& boxes, c
 }
 
 struct Tally {
-  std::size_t looked = 0, live = 0, trouble = 0, unreachable = 0, ended = 0, unproven = 0;
+  std::size_t live = 0, trouble = 0, unreachable = 0, ended = 0;
   bool recorded = true;
-  bool soon = false;
+  std::int64_t next_tick = kNextTickSeconds;
+
+  void come_again_in(std::int64_t seconds) {
+    next_tick = std::clamp(seconds, kLeastTickSeconds, next_tick);
+  }
 };
 
 bool is_trouble(Verdict verdict) {
@@ -84,14 +91,85 @@ bool is_trouble(Verdict verdict) {
   }
 }
 
-void add_run(const RunLook& look, const BoxLook& box, Report& report, Json& rows, Tally& tally) {
+// What was believed before this look and is not so. A belief of ours is a claim: the artifact wins
+// over the process, the process over the log, the log over the belief.
+std::string corrected_belief(const RunLook& look) {
+  const std::string& before = look.record.last_verdict;
+  const std::string now(verdict_name(look.assessment.verdict));
+  if (look.record.state == RunState::ended && !look.assessment.ended)
+    return "the ledger held it for ended, and the box shows it " + now;
+  const bool believed_well =
+      before == "healthy" || before == "starting" || before == "queued" || before == "done";
+  if (believed_well && is_trouble(look.assessment.verdict))
+    return "it was held for " + before + ", and is " + now;
+  return {};
+}
+
+// "2 of 5 artifacts are here": a transfer that was cut goes on where it stopped.
+void add_transfer(Environment& environment, const std::string& run, Json& row, std::string& line) {
+  const auto pulled = pulled_of(environment, run);
+  if (!pulled) return;
+  row["transfer"] = {
+      {"expected", pulled->expected}, {"whole", pulled->whole}, {"partial", pulled->short_}};
+  line += "\n    transfer: " + std::to_string(pulled->whole) + " of " +
+          std::to_string(pulled->expected) + " artifacts are here with the manifest's size" +
+          (pulled->short_ > 0 ? ", " + std::to_string(pulled->short_) + " with another" : "");
+}
+
+// What a tick tells of a cell: trouble always, the rest only when something changed.
+void add_cells(const RunLook& look, Report& report, Json& row, std::string& line) {
+  Json cells = Json::array();
+  std::string progress;
+  for (const CellAssessment& cell : look.assessment.cells) {
+    const bool trouble = is_trouble(cell.verdict);
+    if (trouble || look.changed) cells.push_back(cell_to_json(cell, false));
+    if (trouble) {
+      line += "\n    " + cell.cell + ": " + cell.why;
+      report.cite(cell.references);
+    } else if (!cell.progress.empty()) {
+      const std::string words = pace_words(cell);
+      line += "\n    " + cell.cell + ": " + (words.empty() ? cell.progress : words);
+      progress = words.empty() ? cell.progress : words;
+    }
+    for (const Note& note : cell.notes) {
+      if (note.id == "throughput_drop") line += "\n    " + cell.cell + ": " + note.text;
+    }
+  }
+  row["cells"] = std::move(cells);
+  if (!progress.empty()) row["progress"] = std::move(progress);
+}
+
+// What will run out before the run is through, and when to come again because of it.
+void add_forecast(const RunLook& look, Report& report, Json& row, std::string& line, Tally& tally) {
   const RunAssessment& seen = look.assessment;
-  ++tally.looked;
+  if (!seen.notes.empty()) {
+    row["notes"] = notes_to_json(seen.notes);
+    row["trends"] = trends_to_json(seen.trends);
+  }
+  for (const Note& note : seen.notes) {
+    line += "\n    " + note.text;
+    report.cite(note.references);
+    if (!note.act) continue;
+    const bool memory = note.id == "memory_creep";
+    report.add_next({look.record.run + ": " + note.text +
+                         (memory ? "; tell the user, and look for what grows"
+                                 : "; ask the user to prune scratch or expand the disk now"),
+                     "", nullptr});
+    tally.come_again_in(kSoonTickSeconds);
+  }
+  for (const CellAssessment& cell : seen.cells) {
+    if (cell.left_seconds) tally.come_again_in(*cell.left_seconds + kAfterTheEnd);
+  }
+}
+
+void add_run(Environment& environment, const RunLook& look, const BoxLook& box, Report& report,
+             Json& rows, Tally& tally) {
+  const RunAssessment& seen = look.assessment;
   tally.trouble += is_trouble(seen.verdict);
   (seen.ended ? tally.ended : tally.live) += 1;
-  tally.unproven += seen.ended;
   tally.recorded = tally.recorded && look.recorded;
-  tally.soon = tally.soon || is_trouble(seen.verdict) || seen.verdict == Verdict::starting;
+  if (is_trouble(seen.verdict) || seen.verdict == Verdict::starting)
+    tally.come_again_in(kSoonTickSeconds);
   Json row{{"run", look.record.run},
            {"box", look.record.box},
            {"verdict", verdict_name(seen.verdict)},
@@ -99,29 +177,29 @@ void add_run(const RunLook& look, const BoxLook& box, Report& report, Json& rows
            {"changed", look.changed},
            {"ended", seen.ended},
            {"remediation", remediation_name(seen.remediation)}};
-  if (box.identity_changed) row["identity_changed"] = true;
   std::string line = look.record.run + " on " + look.record.box + ": " +
                      std::string(verdict_name(seen.verdict)) + ", " + seen.summary +
                      (look.changed ? "" : " (no change)");
-  Json cells = Json::array();
-  for (const CellAssessment& cell : seen.cells) {
-    // Cells that need nobody's attention cost no bytes once they were reported.
-    const bool worth_telling = is_trouble(cell.verdict) || look.changed;
-    if (worth_telling) cells.push_back(cell_to_json(cell, false));
-    if (is_trouble(cell.verdict)) line += "\n    " + cell.cell + ": " + cell.why;
-    if (!is_trouble(cell.verdict) && !cell.progress.empty())
-      line += "\n    " + cell.cell + ": " + cell.progress;
-    if (is_trouble(cell.verdict)) report.cite(cell.references);
+  if (box.identity_changed) {
+    row["identity_changed"] = true;
+    line += "\n    this is not the machine that the run was started on";
   }
-  row["cells"] = std::move(cells);
+  if (const std::string belief = corrected_belief(look); !belief.empty()) {
+    row["believed"] = look.record.last_verdict;
+    line += "\n    " + belief;
+  }
+  add_cells(look, report, row, line);
+  add_forecast(look, report, row, line, tally);
+  if (seen.ended) {
+    row["proven"] = false;
+    add_transfer(environment, look.record.run, row, line);
+  }
   report.add_line(line);
   rows.push_back(std::move(row));
-  const bool act = seen.remediation != Remediation::none;
-  if (act) {
-    NextStep step = step_for(look);
-    step.say = look.record.run + ": " + step.say;
-    report.add_next(std::move(step));
-  }
+  if (seen.remediation == Remediation::none) return;
+  NextStep step = step_for(look);
+  step.say = look.record.run + ": " + step.say;
+  report.add_next(std::move(step));
 }
 
 void add_silent_box(const BoxLook& box, const std::vector<RunRecord>& records, Report& report,
@@ -129,13 +207,12 @@ void add_silent_box(const BoxLook& box, const std::vector<RunRecord>& records, R
   const Error& error = box.reading.error();
   for (const RunRecord& record : records) {
     ++tally.unreachable;
-    ++tally.looked;
     rows.push_back({{"run", record.run},
                     {"box", record.box},
                     {"verdict", verdict_name(Verdict::unreachable)},
                     {"summary", error.message},
                     {"changed", record.last_verdict != "unreachable"},
-                    {"ended", false},
+                    {"ended", record.state == RunState::ended},
                     {"remediation", remediation_name(Remediation::check_console)},
                     {"last_verdict", record.last_verdict},
                     {"last_seen", to_iso8601(record.last_look)},
@@ -144,41 +221,44 @@ void add_silent_box(const BoxLook& box, const std::vector<RunRecord>& records, R
                     " (last seen " + (record.last_verdict.empty() ? "never" : record.last_verdict) +
                     ")");
   }
-  tally.soon = true;
+  tally.come_again_in(kSoonTickSeconds);
   report.add_next({box.box + ": unreachable is not dead. " + error.next +
                        "; if it lasts, ask the user to check the console (power, balance, address)",
                    "", nullptr});
 }
 
-// Runs that ended earlier are not looked at again; whether they are proven is known here.
-void add_ended_runs(Environment& environment, const std::vector<RunRecord>& ended, Report& report,
-                    Json& rows, Tally& tally) {
-  for (const RunRecord& record : ended) {
-    const auto evidence = environment.ledger->evidence(record.run);
-    const bool proven =
-        evidence && !evidence->empty() &&
-        std::all_of(evidence->begin(), evidence->end(), [&](const EvidenceRecord& row) {
-          return row.verdict == "ok" && row.manifest_digest == record.manifest_digest;
-        });
-    ++tally.ended;
-    tally.unproven += !proven;
-    rows.push_back({{"run", record.run},
-                    {"box", record.box},
-                    {"verdict", record.last_verdict},
-                    {"summary", record.last_summary},
-                    {"changed", false},
-                    {"ended", true},
-                    {"proven", proven},
-                    {"cells", Json::array()},
-                    {"remediation",
-                     remediation_name(proven ? Remediation::none : Remediation::pull_and_verify)}});
-    report.add_line(record.run + " on " + record.box + ": ended, " + record.last_summary +
-                    (proven ? ", artifacts proven" : ", artifacts NOT proven"));
-    if (!proven) {
-      report.add_next({record.run + ": pull the artifacts and prove that they load",
-                       "verify_artifacts",
-                       {{"run", record.run}}});
-    }
+// Ended, and proven to be here: nothing on the box matters to it any more.
+void add_proven(const RunRecord& record, Report& report, Json& rows, Tally& tally) {
+  ++tally.ended;
+  rows.push_back({{"run", record.run},
+                  {"box", record.box},
+                  {"verdict", record.last_verdict},
+                  {"summary", record.last_summary},
+                  {"changed", false},
+                  {"ended", true},
+                  {"proven", true},
+                  {"cells", Json::array()},
+                  {"remediation", remediation_name(Remediation::none)}});
+  report.add_line(record.run + " on " + record.box + ": ended, " + record.last_summary +
+                  ", artifacts proven");
+}
+
+// What the platform's own deadlines say about a box, once a box.
+void add_clocks(Environment& environment, const BoxLook& box, const std::vector<RunRecord>& records,
+                const Call& call, Report& report, Json& clocks) {
+  if (records.empty()) return;
+  const auto profile = environment.handbook.profile(records[0].profile);
+  const auto known = environment.ledger->find_box(box.box);
+  if (!profile || !known || !known->has_value()) return;
+  BoxTimes times{(*known)->first_seen, (*known)->last_seen, box.reading.ok()};
+  // A box is rented anew under an old name: its session began with the oldest run still open on it.
+  times.first_met = records[0].created;
+  for (const RunRecord& record : records)
+    times.first_met = std::min(times.first_met, record.created);
+  for (const std::string& words : clocks_running_out(**profile, times, call.now)) {
+    clocks.push_back({{"box", box.box}, {"text", words}});
+    report.add_line(box.box + ": " + words);
+    report.add_next({box.box + ": tell the user: " + words, "", nullptr});
   }
 }
 
@@ -186,7 +266,7 @@ void add_ended_runs(Environment& environment, const std::vector<RunRecord>& ende
 void add_unconfirmed(const RunRecord& record, Report& report, Json& rows, Tally& tally) {
   ++tally.live;
   ++tally.trouble;
-  tally.soon = true;
+  tally.come_again_in(kSoonTickSeconds);
   rows.push_back({{"run", record.run},
                   {"box", record.box},
                   {"verdict", verdict_name(Verdict::unknown)},
@@ -219,7 +299,7 @@ void summarise(const Tally& tally, Report& report) {
                                                               : Exit::fine);
   report.field("end_patrol") = end;
   report.field("recorded") = tally.recorded;
-  report.field("next_tick_seconds") = tally.soon ? kSoonTickSeconds : kNextTickSeconds;
+  report.field("next_tick_seconds") = tally.next_tick;
 }
 
 ToolResult patrol_tick(Environment& environment, const Json& arguments, const Call& call) {
@@ -228,15 +308,15 @@ ToolResult patrol_tick(Environment& environment, const Json& arguments, const Ca
   auto all = environment.ledger->runs();
   if (!all) return usage_error(all.error());
   ByBox boxes;
-  std::vector<RunRecord> ended;
+  std::vector<RunRecord> proven;
   std::vector<RunRecord> unconfirmed;
   bool found = only.empty();
   for (const RunRecord& record : *all) {
     if (!only.empty() && record.run != only) continue;
     found = true;
     if (record.state == RunState::abandoned) continue;
-    if (record.state == RunState::ended)
-      ended.push_back(record);
+    if (record.state == RunState::ended && is_proven(environment, record))
+      proven.push_back(record);
     else if (record.folder.empty())
       unconfirmed.push_back(record);
     else
@@ -248,7 +328,9 @@ ToolResult patrol_tick(Environment& environment, const Json& arguments, const Ca
   Json rows = Json::array();
   Tally tally;
   Json cost{{"round_trips", 0}, {"bytes_sent", 0}, {"bytes_received", 0}};
+  Json clocks = Json::array();
   for (const BoxLook& box : look_at_all(environment, boxes, call)) {
+    add_clocks(environment, box, boxes.at(box.box), call, report, clocks);
     if (!box.reading) {
       add_silent_box(box, boxes.at(box.box), report, rows, tally);
       continue;
@@ -257,13 +339,14 @@ ToolResult patrol_tick(Environment& environment, const Json& arguments, const Ca
     cost["bytes_sent"] = cost["bytes_sent"].get<std::uint64_t>() + box.reading->bytes_sent;
     cost["bytes_received"] =
         cost["bytes_received"].get<std::uint64_t>() + box.reading->bytes_received;
-    for (const RunLook& look : box.runs) add_run(look, box, report, rows, tally);
+    for (const RunLook& look : box.runs) add_run(environment, look, box, report, rows, tally);
   }
   for (const RunRecord& record : unconfirmed) add_unconfirmed(record, report, rows, tally);
-  add_ended_runs(environment, ended, report, rows, tally);
+  for (const RunRecord& record : proven) add_proven(record, report, rows, tally);
   summarise(tally, report);
   report.field("runs") = std::move(rows);
   report.field("cost") = std::move(cost);
+  if (!clocks.empty()) report.field("danger_clocks") = std::move(clocks);
   return report.finish();
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "tools/runs_seen.h"
 
+#include <cstdio>
+
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "tools/boxes_seen.h"
@@ -45,7 +47,7 @@ LookRequest::Run to_request(Environment& environment, const RunRecord& record) {
 }
 
 RunLook assess_run(Environment& environment, const RunRecord& record, const RunReading& reading,
-                   std::int64_t box_time, Time now) {
+                   std::int64_t box_time, const ProgressPattern* pattern, Time now) {
   RunLook look;
   look.record = record;
   look.reading = reading;
@@ -54,7 +56,7 @@ RunLook assess_run(Environment& environment, const RunRecord& record, const RunR
   look.job = std::move(*job);
   const auto memory = environment.ledger->cell_memory(record.run);
   look.assessment =
-      assess(look.job, reading, box_time, memory ? *memory : std::vector<CellMemory>{});
+      assess(look.job, reading, box_time, memory ? *memory : std::vector<CellMemory>{}, pattern);
   look.changed = record.last_verdict != verdict_name(look.assessment.verdict) ||
                  record.last_summary != look.assessment.summary;
   const auto saved = environment.ledger->run_looked_at(look.assessment, now);
@@ -66,7 +68,7 @@ RunLook assess_run(Environment& environment, const RunRecord& record, const RunR
 }  // namespace
 
 BoxLook look_at_box(Environment& environment, const std::string& box,
-                    const std::vector<RunRecord>& records, const Call& call) {
+                    const std::vector<RunRecord>& records, const Call& call, LookManner manner) {
   BoxLook result;
   result.box = box;
   auto shell = environment.boxes.shell(box);
@@ -75,6 +77,7 @@ BoxLook look_at_box(Environment& environment, const std::string& box,
     return result;
   }
   LookRequest request;
+  request.in_depth = manner.in_depth;
   for (const RunRecord& record : records) request.runs.push_back(to_request(environment, record));
   result.reading = look(**shell, request, call.stop);
   result.host_key = (*shell)->host_key();
@@ -88,15 +91,75 @@ BoxLook look_at_box(Environment& environment, const std::string& box,
     if (!before.empty() && !reading.machine_id.empty() && before != reading.machine_id) {
       result.identity_changed = true;
     }
-    result.runs.push_back(
-        assess_run(environment, records[i], reading.runs[i], reading.box_time, call.now));
+    result.runs.push_back(assess_run(environment, records[i], reading.runs[i], reading.box_time,
+                                     manner.pattern, call.now));
   }
   return result;
+}
+
+namespace {
+
+std::string decimal(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, value < 10 ? "%.2f" : "%.0f", value);
+  return text;
+}
+
+Json numbers_to_json(const CellAssessment& cell) {
+  const Progress& numbers = cell.numbers;
+  Json json = Json::object();
+  if (numbers.step) json["step"] = *numbers.step;
+  if (numbers.steps) json["steps"] = *numbers.steps;
+  if (numbers.epoch) json["epoch"] = *numbers.epoch;
+  if (numbers.epochs) json["epochs"] = *numbers.epochs;
+  if (numbers.loss) json["loss"] = *numbers.loss;
+  if (numbers.rate) json["rate"] = {{"per_second", *numbers.rate}, {"unit", numbers.rate_unit}};
+  if (const auto now = cell.memory.pace.rates().now) json["measured_per_hour"] = *now * 3600;
+  if (cell.left_seconds) json["left_seconds"] = *cell.left_seconds;
+  return json;
+}
+
+void add_trend(const std::optional<Trend>& trend, const char* name, Json& json) {
+  if (!trend) return;
+  json[name] = {{"per_hour", trend->per_hour}};
+  if (trend->full_seconds) json[name]["full_seconds"] = *trend->full_seconds;
+}
+
+}  // namespace
+
+std::string pace_words(const CellAssessment& cell) {
+  const Progress& numbers = cell.numbers;
+  std::vector<std::string> words;
+  const auto of = [](const auto& total) { return total ? "/" + std::to_string(*total) : ""; };
+  if (numbers.epoch) words.push_back("epoch " + decimal(*numbers.epoch) + of(numbers.epochs));
+  if (numbers.step) words.push_back("step " + std::to_string(*numbers.step) + of(numbers.steps));
+  if (const auto now = cell.memory.pace.rates().now)
+    words.push_back("measured " + decimal(*now * 3600) + " an hour");
+  if (cell.left_seconds)
+    words.push_back("about " + to_words(Seconds(*cell.left_seconds)) + " left");
+  return join(words, ", ");
+}
+
+Json notes_to_json(const std::vector<Note>& notes) {
+  Json json = Json::array();
+  for (const Note& note : notes) json.push_back({{"id", note.id}, {"text", note.text}});
+  return json;
+}
+
+Json trends_to_json(const Trends& trends) {
+  Json json{{"span_seconds", trends.span_seconds}};
+  add_trend(trends.disk, "disk_bytes_used", json);
+  add_trend(trends.inodes, "inodes_used", json);
+  add_trend(trends.memory, "memory_bytes", json);
+  if (trends.gpu_percent) json["gpu_percent"] = *trends.gpu_percent;
+  return json;
 }
 
 Json cell_to_json(const CellAssessment& cell, bool with_tail) {
   Json json{{"cell", cell.cell}, {"verdict", verdict_name(cell.verdict)}, {"why", cell.why}};
   if (!cell.progress.empty()) json["progress"] = cell.progress;
+  if (Json numbers = numbers_to_json(cell); !numbers.empty()) json["numbers"] = std::move(numbers);
+  if (!cell.notes.empty()) json["notes"] = notes_to_json(cell.notes);
   if (cell.failure != FailureClass::none) json["failure_class"] = failure_class_name(cell.failure);
   if (cell.remediation != Remediation::none)
     json["remediation"] = remediation_name(cell.remediation);

@@ -34,13 +34,25 @@ struct BoxLook {
   std::vector<RunLook> runs = {};  // in the order asked for; empty when reading is an Error
 };
 
+// How a look is made; the default is that of a tick.
+struct LookManner {
+  bool in_depth = false;                     // samples over a moment, and the log's head
+  const ProgressPattern* pattern = nullptr;  // how the logs show their progress
+};
+
 // One script call for all `records` (all on one box). Never throws.
 BoxLook look_at_box(Environment& environment, const std::string& box,
-                    const std::vector<RunRecord>& records, const Call& call);
+                    const std::vector<RunRecord>& records, const Call& call,
+                    LookManner manner = {});
 
 // Writing the structured form.
 Json cell_to_json(const CellAssessment& cell, bool with_tail);
+Json notes_to_json(const std::vector<Note>& notes);
+Json trends_to_json(const Trends& trends);
 Json cost_to_json(const Reading& reading);
+
+// "step 120/1000, 2.9 it/s, about 5 min left"; empty where nothing is known.
+std::string pace_words(const CellAssessment& cell);
 
 // The fixed answer to a run's verdict as a next step.
 NextStep step_for(const RunLook& look);

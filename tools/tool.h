@@ -66,8 +66,9 @@ struct Call {
   Answer ask_human(const Question& question) const { return ask ? ask(question) : Answer{}; }
 };
 
-// Exit codes of the command line, also the tools' way to say how urgent a result is.
-enum class Exit { fine = 0, attention = 1, usage = 2, refused = 3, unreachable = 4 };
+// Exit codes of the command line, also the tools' way to say how urgent a result is. `time_up` is
+// said only by the commands that wait.
+enum class Exit { fine = 0, attention = 1, usage = 2, refused = 3, unreachable = 4, time_up = 5 };
 
 struct ToolResult {
   Json structured = {};   // validates against output_schema, unless is_error

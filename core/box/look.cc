@@ -17,8 +17,13 @@ constexpr std::size_t kMaxRuns = 256;            // on one box; the parser's bou
 constexpr std::size_t kMaxCells = 256;           // per run, as in the job
 constexpr std::size_t kMaxGpus = 64;
 constexpr std::size_t kMaxHeartbeats = 16;
-constexpr std::int64_t kMaxTime = 1ll << 40;  // unix seconds; any clock is below it
-constexpr std::size_t kGpuLine = 200;         // bytes: name, utilisation, memory, temperature
+constexpr std::int64_t kMaxTime = 1ll << 40;          // unix seconds; any clock is below it
+constexpr std::size_t kMaxGpuSamples = 3 * kMaxGpus;  // three rounds
+constexpr std::size_t kMaxKernelLines = 20;           // as the script sends
+constexpr std::size_t kKernelLine = 300;              // bytes, as the script cuts them
+constexpr std::size_t kHeadBytes = 1024;              // of a log's beginning
+constexpr std::uint64_t kMaxTicks = 1ull << 40;       // 1/100 s: a thousand CPUs for a century
+constexpr std::size_t kGpuLine = 200;  // bytes: name, utilisation, memory, temperature
 
 Life life_at(AnswerReader& answer, std::size_t index) {
   const std::string_view word = answer.raw(index);
@@ -69,6 +74,14 @@ CellReading read_cell(AnswerReader& answer) {
   cell.artifacts_present = answer.number(12, 1'000'000);
   cell.artifacts_expected = answer.number(13, 1'000'000);
   read_log(answer, cell);
+  if (answer.at("effort")) {
+    answer.take("effort", 2);
+    cell.effort = Effort{answer.number(0, 1'000'000), answer.number(1, kMaxTicks)};
+  }
+  if (answer.at("head")) {
+    answer.take("head", 1);
+    cell.log_head = answer.text(0).substr(0, kHeadBytes);
+  }
   return cell;
 }
 
@@ -83,6 +96,31 @@ Heartbeat read_heartbeat(AnswerReader& answer) {
   beat.oom_kills = answer.number(5);
   beat.gpu = clean_line(answer.text(6), kGpuLine);
   return beat;
+}
+
+HostSample read_sample(AnswerReader& answer) {
+  HostSample sample;
+  answer.take("sample", 7);
+  sample.hundredths = answer.number(0, kMaxTicks);
+  sample.cpus = answer.number(1, 100'000);
+  sample.busy_ticks = answer.number(2, kMaxTicks);
+  sample.waiting_ticks = answer.number(3, kMaxTicks);
+  sample.all_ticks = answer.number(4, kMaxTicks);
+  sample.cgroup_usec = answer.number(5);
+  sample.throttled_usec = answer.number(6);
+  while (answer.at("gpu-sample") && sample.gpus.size() < kMaxGpuSamples) {
+    answer.take("gpu-sample", 1);
+    sample.gpus.push_back(clean_line(answer.text(0), kGpuLine));
+  }
+  return sample;
+}
+
+KernelLine read_kernel(AnswerReader& answer) {
+  answer.take("kernel", 2);
+  KernelLine line;
+  line.time = answer.integer(0, 0, kMaxTime);
+  line.text = clean_line(answer.text(1), kKernelLine);
+  return line;
 }
 
 RunReading read_run(AnswerReader& answer) {
@@ -107,6 +145,10 @@ RunReading read_run(AnswerReader& answer) {
     }
     while (answer.at("cell") && run.cells.size() < kMaxCells) {
       run.cells.push_back(read_cell(answer));
+    }
+    if (answer.at("sample")) run.sample = read_sample(answer);
+    while (answer.at("kernel") && run.kernel.size() < kMaxKernelLines) {
+      run.kernel.push_back(read_kernel(answer));
     }
   }
   answer.take("end-run", 0);
@@ -174,7 +216,7 @@ Result<Reading> look(Shell& shell, const LookRequest& request, std::stop_token s
   ScriptCall call;
   call.script = script;
   call.args = {std::to_string(request.log_bytes_limit), std::to_string(request.tail_bytes),
-               std::to_string(kLogBudget)};
+               std::to_string(kLogBudget), request.in_depth ? "1" : "0"};
   call.input = request_lines(request);
   call.idle_timeout = Seconds(30);  // nvidia-smi may take its 10 s, df and find their 5 s each
   call.total_timeout = Seconds(90);

@@ -39,6 +39,13 @@ struct LookRequest {
   std::vector<Run> runs = {};
   std::uint64_t log_bytes_limit = 65536;  // most new log bytes returned per cell: the newest ones
   std::uint64_t tail_bytes = 8192;        // for an ended cell: at least the log's last bytes
+  bool in_depth = false;  // also effort, samples and the log's head: 0.3 s, with GPUs 3 s more
+};
+
+// CPU time of a cell's session between the two ends of the sample.
+struct Effort {
+  std::size_t processes = 0;
+  std::uint64_t ticks = 0;  // of 1/100 s
 };
 
 struct CellReading {
@@ -60,6 +67,22 @@ struct CellReading {
   bool log_rotated = false;       // inode changed or the size shrank: read from 0
   std::size_t artifacts_present = 0;
   std::size_t artifacts_expected = 0;
+  std::optional<Effort> effort = {};  // in depth, while it runs
+  std::string log_head = {};          // in depth: the log's first KiB; untrusted
+};
+
+// What the box did while a running cell was watched for a moment.
+struct HostSample {
+  std::uint64_t hundredths = 0;  // its length
+  std::uint64_t cpus = 0;
+  std::uint64_t busy_ticks = 0, waiting_ticks = 0, all_ticks = 0;  // of all CPUs of the host
+  std::uint64_t cgroup_usec = 0, throttled_usec = 0;               // of our cgroup; 0 unknown
+  std::vector<std::string> gpus = {};  // "index, utilisation, MiB" a line, several rounds
+};
+
+struct KernelLine {
+  std::int64_t time = 0;  // box time at which the kernel said so
+  std::string text = {};  // cleaned; untrusted
 };
 
 struct Heartbeat {
@@ -80,8 +103,11 @@ struct RunReading {
   bool supervisor_from_older_boot = false;  // recorded boot id differs from the box's now
   bool supervisor_finished = false;         // it wrote its END file: every cell has a marker
   std::vector<CellReading> cells = {};
-  std::vector<Heartbeat> heartbeats = {};  // the last few, oldest first
-  std::uint64_t disk_free_bytes = 0;       // of the filesystem that holds the run folder
+  // The last five, before them ever sparser ones up to some hours back; oldest first.
+  std::vector<Heartbeat> heartbeats = {};
+  std::optional<HostSample> sample = {};  // in depth, where a cell runs
+  std::vector<KernelLine> kernel = {};    // Xid and out-of-memory lines, where a cell died
+  std::uint64_t disk_free_bytes = 0;      // of the filesystem that holds the run folder
   std::uint64_t disk_total_bytes = 0;
   std::uint64_t inodes_free = 0;
   std::uint64_t inodes_total = 0;  // 0: the filesystem does not count them

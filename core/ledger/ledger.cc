@@ -184,8 +184,8 @@ Result<void> Ledger::run_looked_at(const RunAssessment& assessment, Time now) {
     cells[cell.cell] = verdict_name(cell.verdict);
     Statement keep = database_->connection->prepare(
         "INSERT OR REPLACE INTO cell_memory (run, cell, inode, offset, last_change, last_progress, "
-        "tail, verdict) "
-        "VALUES (?,?,?,?,?,?,?,?)");
+        "tail, verdict, pace) "
+        "VALUES (?,?,?,?,?,?,?,?,?)");
     keep.bind(assessment.run)
         .bind(cell.cell)
         .bind(static_cast<std::int64_t>(cell.memory.position.inode))
@@ -193,7 +193,8 @@ Result<void> Ledger::run_looked_at(const RunAssessment& assessment, Time now) {
         .bind(cell.memory.last_change)
         .bind(cell.memory.last_progress)
         .bind(base64_encode(cell.memory.tail))
-        .bind(verdict_name(cell.verdict));
+        .bind(verdict_name(cell.verdict))
+        .bind(cell.memory.pace.text());
     while (keep.step()) {
     }
     if (!keep.ok()) return database_->connection->last_error("write");
@@ -229,7 +230,8 @@ Result<std::vector<RunRecord>> Ledger::runs() {
 Result<std::vector<CellMemory>> Ledger::cell_memory(const std::string& run) {
   const std::scoped_lock lock(database_->mutex);
   Statement row = database_->connection->prepare(
-      "SELECT cell, inode, offset, last_change, last_progress, tail FROM cell_memory WHERE run=? "
+      "SELECT cell, inode, offset, last_change, last_progress, tail, pace FROM cell_memory WHERE "
+      "run=? "
       "ORDER BY cell");
   row.bind(run);
   std::vector<CellMemory> memory;
@@ -241,6 +243,7 @@ Result<std::vector<CellMemory>> Ledger::cell_memory(const std::string& run) {
     cell.last_change = row.number(3);
     cell.last_progress = row.text(4);
     cell.tail = base64_decode(row.text(5)).value_or("");
+    cell.pace = Pace::parse(row.text(6));
     memory.push_back(std::move(cell));
   }
   if (!row.ok()) return database_->connection->last_error("read");

@@ -44,7 +44,10 @@ CREATE TABLE cell_memory (
   verdict TEXT, PRIMARY KEY (run, cell));
 )sql";
 
-constexpr std::array<const char*, kSchemaVersion> kSteps{kVersion1};
+// Version 2: how far a cell was at earlier looks, for rates and estimates.
+constexpr const char* kVersion2 = "ALTER TABLE cell_memory ADD COLUMN pace TEXT DEFAULT '';";
+
+constexpr std::array<const char*, kSchemaVersion> kSteps{kVersion1, kVersion2};
 
 std::string text_of(const Json& body, const char* key) {
   const auto found = body.find(key);

@@ -10,7 +10,7 @@
 
 namespace rgt {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 // Brings an empty or older database to kSchemaVersion, step by step, inside one transaction. A
 // newer one is Code::corrupt with the words to say: this rgt is too old for it.

@@ -153,7 +153,22 @@ Schema storage_schema(StorageTier& tier) {
           {"name", "path", "stop", "destroy"}};
 }
 Schema clock_schema(DangerClock& clock) {
-  return {{{"id", into(clock.id)}, {"what", into(clock.what)}, {"why", into(clock.why)}},
+  constexpr std::uint64_t kMostHours = 24 * 366;
+  return {{{"id", into(clock.id)},
+           {"what", into(clock.what)},
+           {"why", into(clock.why)},
+           {"hours",
+            [&clock](const YAML::Node& node, const std::string& key) {
+              const auto number = parse_uint(read_text(node, key));
+              if (!number || *number == 0 || *number > kMostHours)
+                fail(node, key, "expected whole hours, at most a year, got " + kind_of(node));
+              clock.hours = static_cast<int>(*number);
+            }},
+           {"from",
+            [&clock](const YAML::Node& node, const std::string& key) {
+              const std::string word = read_choice(node, key, {"off", "session"});
+              clock.from = word == "off" ? DangerClock::From::off : DangerClock::From::session;
+            }}},
           {"id", "what", "why"}};
 }
 

@@ -24,9 +24,14 @@ struct StorageTier {
 };
 
 struct DangerClock {
+  // What starts it. `off`: the box was switched off, which from here looks like an unreachable one;
+  // `session`: the box was first met.
+  enum class From { unknown, off, session };
   std::string id = {};
   std::string what = {};  // the deadline in words
   std::string why = {};   // what it costs
+  int hours = 0;          // until it runs out; 0: no fixed time is known
+  From from = From::unknown;
 };
 
 struct MeterStop {

@@ -43,6 +43,14 @@ std::uint64_t disk_limit(std::uint64_t total) {
   return std::min(kDiskMost, total >= kToyDisk ? std::max(share, kDiskLeast) : share);
 }
 
+// A kill of an hour ago is no pressure now: the sparse older beats are for trends.
+constexpr std::size_t kRecentBeats = 5;
+
+std::vector<Heartbeat> recent(const std::vector<Heartbeat>& beats) {
+  return {beats.end() - static_cast<std::ptrdiff_t>(std::min(beats.size(), kRecentBeats)),
+          beats.end()};
+}
+
 bool oom_kills_rose(const std::vector<Heartbeat>& beats) {
   return beats.size() >= 2 && beats.back().oom_kills > beats.front().oom_kills;
 }
@@ -75,10 +83,9 @@ void note_pressure(const RunReading& run, CellFacts& facts) {
             " (" + percent(share) + "), the limit is " + percent(kMemoryShare),
         Remediation::investigate_code);
   }
-  if (oom_kills_rose(run.heartbeats)) {
+  if (const std::vector<Heartbeat> beats = recent(run.heartbeats); oom_kills_rose(beats)) {
     say("memory: the cgroup's oom_kill counter rose from " +
-            std::to_string(run.heartbeats.front().oom_kills) + " to " +
-            std::to_string(beat.oom_kills),
+            std::to_string(beats.front().oom_kills) + " to " + std::to_string(beat.oom_kills),
         Remediation::investigate_code);
   }
 }
@@ -173,6 +180,24 @@ std::string join_tail(const CellReading& reading, const CellMemory* memory) {
   }
   if (tail.size() > kTailBytes) tail.erase(0, tail.size() - kTailBytes);
   return tail;
+}
+
+std::string kernel_words(const RunReading& run, const CellFacts& facts) {
+  // A card reports its fault up to two minutes before the program notices; another program's
+  // out-of-memory kill is told apart from ours by the second.
+  constexpr std::int64_t kFaultBefore = 120;
+  constexpr std::int64_t kKillBefore = 10;
+  constexpr std::int64_t kAfter = 10;
+  const std::int64_t end = facts.reading.ended_at > 0 ? facts.reading.ended_at : facts.last_change;
+  std::string words;
+  for (const KernelLine& line : run.kernel) {
+    const bool fault = line.text.find("Xid") != std::string::npos;
+    const std::int64_t before = fault ? kFaultBefore : kKillBefore;
+    if (line.time < end - before || line.time > end + kAfter) continue;
+    if (line.time < facts.reading.started_at) continue;
+    words += "\nkernel: " + line.text;
+  }
+  return words;
 }
 
 FailureEvidence evidence_of(const JobSpec& job, const RunReading& run, const CellFacts& facts,

@@ -52,6 +52,10 @@ CellFacts measure_cell(const JobSpec& job, const RunReading& run, std::string_vi
 // The cell's last words: what earlier looks kept, joined with the new bytes, at most 16 KiB.
 std::string join_tail(const CellReading& reading, const CellMemory* memory);
 
+// What the kernel said around the death about a GPU or about memory, as lines to put after the
+// cell's last words. Empty where it said nothing, or nobody may read it.
+std::string kernel_words(const RunReading& run, const CellFacts& facts);
+
 // What triage is told about a dead cell, from the heartbeats around its end.
 FailureEvidence evidence_of(const JobSpec& job, const RunReading& run, const CellFacts& facts,
                             std::string_view tail);

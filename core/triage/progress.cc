@@ -3,6 +3,12 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <map>
+
 #include "core/base/result.h"
 #include "core/base/text.h"
 #include "core/triage/log_lines.h"
@@ -45,11 +51,223 @@ const RE2& complaint_shape() {
 
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 
+// ---- numbers
+
+// A training has no more steps than that; larger numbers are hashes and times.
+constexpr double kMostSteps = 1e12;
+
+std::optional<double> number(const re2::StringPiece& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (text.empty() || error != std::errc() || stopped != end || !std::isfinite(value)) return {};
+  return value;
+}
+
+std::optional<std::int64_t> count(const re2::StringPiece& text) {
+  const auto value = number(text);
+  if (!value || *value < 0 || *value > kMostSteps) return {};
+  return static_cast<std::int64_t>(*value);
+}
+
+// "1:02:03" or "02:03" as seconds.
+std::optional<std::int64_t> clock_seconds(const re2::StringPiece& text) {
+  std::int64_t seconds = 0;
+  for (const std::string_view part : split(std::string_view(text.data(), text.size()), ':')) {
+    const auto value = parse_uint(part);
+    if (!value || *value > 100'000) return {};
+    seconds = seconds * 60 + static_cast<std::int64_t>(*value);
+  }
+  return seconds;
+}
+
+struct Shapes {
+  RE2 bar{R"re(\|\s*(\d+)/(\d+)\s*\[|^\s*(\d+)/(\d+)\s+(?:\[|\S*━))re", RE2::Quiet};
+  RE2 bracket{R"re(\]:?\s*\[\s*(\d+)/(\d+)\])re", RE2::Quiet};
+  RE2 step{R"re((?i)(?:^|[^\w])(?:global[_ ]?step|steps?|iter(?:ation)?s?|it|batch|update))re"
+           R"re(["']?\s*[:=#]?\s*[\[(]?\s*(\d+)(?:\s*(?:/|of)\s*(\d+))?)re",
+           RE2::Quiet};
+  RE2 epoch{R"re((?i)(?:^|[^\w])epochs?["']?\s*[:=#]?\s*[\[(]?\s*(\d+(?:\.\d+)?))re"
+            R"re((?:\s*(?:/|of)\s*(\d+))?)re",
+            RE2::Quiet};
+  RE2 loss{R"re((?i)(?:^|[^\w])(?:\w+[_/ ])?loss["']?\s*[:=]?\s*["']?)re"
+           R"re(([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?))re",
+           RE2::Quiet};
+  RE2 rate{R"re((?i)(\d+(?:\.\d+)?)\s?(it|step|tok|token|sample|example|img|image)s?/s)re",
+           RE2::Quiet};
+  // "tokens/s: 31200"; the colon tells it from "0.41 tokens/s", whose number stands before.
+  RE2 rate_named{R"re((?i)(it|step|tok|token|sample|example|img|image)s?)re"
+                 R"re((?:/s(?:ec)?|_per_sec(?:ond)?)["']?\s*[:=]\s*(\d+(?:\.\d+)?))re",
+                 RE2::Quiet};
+  RE2 rate_after{R"re((?i)(it|step|tok|token|sample|example|img|image)s?/s(?:ec)?)re"
+                 R"re(\s+(\d+(?:\.\d+)?))re",
+                 RE2::Quiet};
+  RE2 seconds_each{R"re((\d+(?:\.\d+)?)\s?s/(it|step)\b)re", RE2::Quiet};
+  RE2 left{R"re(\[[\d:]+<([\d:]+)|\bETA:?\s*(\d+(?::\d+)+))re", RE2::Quiet};
+};
+
+const Shapes& shapes() {
+  static const Shapes kShapes;
+  return kShapes;
+}
+
+std::string unit_of(std::string word) {
+  for (char& c : word) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (word == "it" || word == "step") return "it";
+  if (word == "tok" || word == "token") return "tokens";
+  if (word == "img" || word == "image") return "images";
+  return "samples";
+}
+
+void read_rate(const re2::StringPiece& line, Progress& progress) {
+  re2::StringPiece value, unit;
+  const bool each = RE2::PartialMatch(line, shapes().seconds_each, &value, &unit);
+  if (!each && !RE2::PartialMatch(line, shapes().rate_named, &unit, &value) &&
+      !RE2::PartialMatch(line, shapes().rate, &value, &unit) &&
+      !RE2::PartialMatch(line, shapes().rate_after, &unit, &value))
+    return;
+  const auto parsed = number(value);
+  if (!parsed || (each && *parsed <= 0)) return;
+  progress.rate = each ? 1.0 / *parsed : *parsed;
+  progress.rate_unit = unit_of(unit.as_string());
+}
+
+// A total below the count is none: "step 120/64" is a date or a ratio.
+void set_step(const re2::StringPiece& step, const re2::StringPiece& steps, Progress& progress) {
+  progress.step = count(step);
+  progress.steps = count(steps);
+  if (progress.step && progress.steps && (*progress.steps < *progress.step || *progress.steps == 0))
+    progress.steps.reset();
+}
+
+// What `older` knows that `newer` does not. A step of an earlier line belongs to an earlier epoch.
+void complete(Progress& newer, const Progress& older) {
+  if (!newer.step && !newer.epoch) {
+    newer.step = older.step;
+    newer.steps = older.steps;
+  }
+  if (!newer.epoch) {
+    newer.epoch = older.epoch;
+    newer.epochs = older.epochs;
+  }
+  if (!newer.loss) newer.loss = older.loss;
+  if (!newer.rate) {
+    newer.rate = older.rate;
+    newer.rate_unit = older.rate_unit;
+  }
+  if (!newer.left_seconds && newer.step == older.step) newer.left_seconds = older.left_seconds;
+}
+
 }  // namespace
 
 bool is_progress_line(std::string_view clean_line) {
   return RE2::PartialMatch(piece(clean_line), progress_shape()) &&
          !RE2::PartialMatch(piece(clean_line), complaint_shape());
+}
+
+Progress read_progress_line(std::string_view clean_line) {
+  const re2::StringPiece line = piece(clean_line);
+  Progress progress;
+  re2::StringPiece a, b, c, d;
+  if (RE2::PartialMatch(line, shapes().bar, &a, &b, &c, &d)) {
+    set_step(a.empty() ? c : a, a.empty() ? d : b, progress);
+  } else if (RE2::PartialMatch(line, shapes().bracket, &a, &b) ||
+             RE2::PartialMatch(line, shapes().step, &a, &b)) {
+    set_step(a, b, progress);
+  }
+  b = {};
+  if (RE2::PartialMatch(line, shapes().epoch, &a, &b)) {
+    progress.epoch = number(a);
+    progress.epochs = count(b);
+  }
+  if (RE2::PartialMatch(line, shapes().loss, &a)) progress.loss = number(a);
+  read_rate(line, progress);
+  if (RE2::PartialMatch(line, shapes().left, &a, &b))
+    progress.left_seconds = clock_seconds(a.empty() ? b : a);
+  return progress;
+}
+
+struct ProgressPattern::Compiled {
+  std::unique_ptr<RE2> expression = {};
+  std::map<std::string, int> groups = {};  // name -> index
+};
+
+ProgressPattern::ProgressPattern() : compiled_(std::make_unique<Compiled>()) {}
+ProgressPattern::ProgressPattern(ProgressPattern&&) noexcept = default;
+ProgressPattern& ProgressPattern::operator=(ProgressPattern&&) noexcept = default;
+ProgressPattern::~ProgressPattern() = default;
+
+Result<ProgressPattern> ProgressPattern::parse(std::string_view pattern) {
+  constexpr std::size_t kPatternBytes = 500;        // a person typed it
+  constexpr std::int64_t kPatternMemory = 1 << 20;  // bytes of RE2's program; refuses x{1000}{1000}
+  constexpr int kGroups = 12;
+  const std::string hint =
+      "write RE2 with named groups, for instance \"it (?P<step>\\d+) of (?P<steps>\\d+)\"";
+  if (pattern.empty() || pattern.size() > kPatternBytes)
+    return Error{Code::invalid_argument, "pattern: expected 1 to 500 bytes", hint};
+  RE2::Options options(RE2::Quiet);
+  options.set_max_mem(kPatternMemory);
+  ProgressPattern result;
+  result.compiled_->expression = std::make_unique<RE2>(piece(pattern), options);
+  const RE2& expression = *result.compiled_->expression;
+  if (!expression.ok())
+    return Error{Code::invalid_argument, "pattern: " + clean_line(expression.error(), 200), hint};
+  for (const auto& [name, index] : expression.NamedCapturingGroups()) {
+    static const std::array kNames{"step", "steps", "epoch", "epochs", "loss", "rate"};
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end())
+      return Error{Code::invalid_argument,
+                   "pattern: no group is called " + clean_line(name, 60) +
+                       "; they are step, steps, epoch, epochs, loss and rate",
+                   hint};
+    result.compiled_->groups[name] = index;
+  }
+  if (result.compiled_->groups.empty() || expression.NumberOfCapturingGroups() > kGroups)
+    return Error{Code::invalid_argument, "pattern: expected 1 to 12 groups, and one with a name",
+                 hint};
+  return result;
+}
+
+std::optional<Progress> ProgressPattern::match(std::string_view clean_line) const {
+  std::array<re2::StringPiece, 13> found;
+  const int wanted = compiled_->expression->NumberOfCapturingGroups() + 1;
+  if (!compiled_->expression->Match(piece(clean_line), 0, clean_line.size(), RE2::UNANCHORED,
+                                    found.data(), wanted))
+    return {};
+  const auto group = [&](const char* name) {
+    const auto at = compiled_->groups.find(name);
+    return at == compiled_->groups.end() ? re2::StringPiece()
+                                         : found.at(static_cast<std::size_t>(at->second));
+  };
+  Progress progress;
+  set_step(group("step"), group("steps"), progress);
+  progress.epoch = number(group("epoch"));
+  progress.epochs = count(group("epochs"));
+  progress.loss = number(group("loss"));
+  progress.rate = number(group("rate"));
+  if (progress.rate) progress.rate_unit = "it";
+  if (progress.empty()) return {};
+  return progress;
+}
+
+Progress read_progress(std::string_view log_bytes, const ProgressPattern* given) {
+  // An epoch's line may stand before a bar that was redrawn so often; older lines are history.
+  constexpr int kProgressLines = 400;
+  constexpr std::size_t kLineBytes = 1000;
+  if (log_bytes.size() > kTriageBytes) log_bytes.remove_prefix(log_bytes.size() - kTriageBytes);
+  Progress progress;
+  for (int lines = 0; !log_bytes.empty() && lines < kProgressLines; ++lines) {
+    const std::size_t end = log_bytes.find_last_of("\r\n");
+    const std::size_t start = end == std::string_view::npos ? 0 : end + 1;
+    const std::string line = clean_line(log_bytes.substr(start), kLineBytes);
+    log_bytes = log_bytes.substr(0, start == 0 ? 0 : end);
+    if (given != nullptr) {
+      if (const auto found = given->match(line)) complete(progress, *found);
+    } else if (is_progress_line(line)) {
+      complete(progress, read_progress_line(line));
+    }
+    if (progress.step && progress.epoch && progress.loss && progress.rate) break;
+  }
+  return progress;
 }
 
 std::string last_progress(std::string_view log_bytes) {

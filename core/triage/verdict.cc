@@ -81,7 +81,8 @@ bool explains_a_loss(FailureClass failure) {
 
 void perform_autopsy(const JobSpec& job, const RunReading& run, const CellFacts& facts,
                      CellAssessment& cell) {
-  Diagnosis diagnosis = triage(evidence_of(job, run, facts, cell.memory.tail));
+  const std::string last_words = cell.memory.tail + kernel_words(run, facts);
+  Diagnosis diagnosis = triage(evidence_of(job, run, facts, last_words));
   if (diagnosis.failure == FailureClass::none) diagnosis.failure = FailureClass::unknown;
   const bool explained = cell.verdict != lost || explains_a_loss(diagnosis.failure);
   cell.failure = explained ? diagnosis.failure : FailureClass::killed_unknown;
@@ -114,8 +115,26 @@ void add_notes(const CellFacts& facts, CellAssessment& cell) {
   }
 }
 
+// How far it is, how fast it gets on and when it will be through.
+void measure_progress(const RunReading& run, const CellFacts& facts, const CellMemory* before,
+                      std::int64_t box_time, const ProgressPattern* pattern, CellAssessment& cell) {
+  cell.numbers = read_progress(cell.memory.tail, pattern);
+  const auto mark = mark_of(cell.numbers);
+  if (mark && facts.moved) cell.memory.pace.add(*mark, box_time);
+  if (!facts.running() || !facts.unmarked()) return;
+  if (mark) cell.left_seconds = cell.memory.pace.left(*mark);
+  // A bar's own estimate is of its epoch where there are epochs.
+  if (!cell.left_seconds && !cell.numbers.epoch) cell.left_seconds = cell.numbers.left_seconds;
+  if (!cell.left_seconds && facts.expected > 0 && facts.age >= 0 && facts.age < facts.expected)
+    cell.left_seconds = facts.expected - facts.age;
+  cell.notes =
+      notes_on_cell(facts, run, before == nullptr ? Pace() : before->pace, cell.memory.pace);
+  for (const Note& note : cell.notes) add_references(cell.references, note.references);
+}
+
 CellAssessment assess_cell(const JobSpec& job, const RunReading& run, const std::string& name,
-                           std::int64_t box_time, const CellMemory* memory) {
+                           std::int64_t box_time, const CellMemory* memory,
+                           const ProgressPattern* pattern) {
   const CellFacts facts = measure_cell(job, run, name, box_time, memory);
   const Rule& rule = decide(facts);
   CellAssessment cell;
@@ -129,6 +148,8 @@ CellAssessment assess_cell(const JobSpec& job, const RunReading& run, const std:
   cell.memory = remember(name, facts, memory);
   if (rule.autopsy) perform_autopsy(job, run, facts, cell);
   add_notes(facts, cell);
+  measure_progress(run, facts, memory, box_time, pattern, cell);
+  if (!facts.seen_before) cell.log_head = facts.reading.log_head;
   cell.progress = cell.memory.last_progress;
   if (cell.progress.empty()) cell.progress = last_line(cell.memory.tail);
   cell.memory.verdict = cell.verdict;
@@ -175,6 +196,16 @@ bool has_ended(const RunReading& run, const std::vector<CellAssessment>& cells) 
   });
 }
 
+// What will run out before the slowest cell is through.
+void note_trends(const RunReading& reading, std::int64_t box_time, RunAssessment& run) {
+  run.trends = trends_of(reading, box_time);
+  std::optional<std::int64_t> left;
+  for (const CellAssessment& cell : run.cells) {
+    if (cell.left_seconds) left = std::max(left.value_or(0), *cell.left_seconds);
+  }
+  run.notes = notes_on_run(run.trends, left);
+}
+
 }  // namespace
 
 std::string_view verdict_name(Verdict verdict) {
@@ -195,16 +226,19 @@ std::string_view verdict_name(Verdict verdict) {
   return "unknown";
 }
 
-RunAssessment assess(const JobSpec& job, const RunReading& reading, std::int64_t box_time,
-                     const std::vector<CellMemory>& memory) {
+RunAssessment assess(const JobSpec& job, const RunReading& reading, std::int64_t box_clock,
+                     const std::vector<CellMemory>& memory, const ProgressPattern* pattern) {
+  // Within 34,000 years: sums of box times cannot overflow, whatever the box said.
+  const std::int64_t box_time = std::clamp<std::int64_t>(box_clock, 0, 1LL << 40);
   RunAssessment run;
   run.run = job.run;
   for (const CellSpec& spec : job.cells) {
     run.cells.push_back(
-        assess_cell(job, reading, spec.name, box_time, remembered(memory, spec.name)));
+        assess_cell(job, reading, spec.name, box_time, remembered(memory, spec.name), pattern));
   }
   run.summary = summarize(run.cells);
   run.ended = has_ended(reading, run.cells);
+  if (!run.ended) note_trends(reading, box_time, run);
   const auto rank = [](const CellAssessment& cell) {
     return std::find(kWorstFirst.begin(), kWorstFirst.end(), cell.verdict) - kWorstFirst.begin();
   };

@@ -11,6 +11,10 @@
 
 #include "core/box/job.h"
 #include "core/box/look.h"
+#include "core/triage/notes.h"
+#include "core/triage/pace.h"
+#include "core/triage/progress.h"
+#include "core/triage/trends.h"
 #include "core/triage/triage.h"
 
 namespace rgt {
@@ -38,6 +42,7 @@ struct CellMemory {
   std::int64_t last_change = 0;    // box time when log, artifacts or newest_write last moved
   std::string last_progress = {};  // the last progress line seen, cleaned
   std::string tail = {};           // the last few KiB of log, raw: triage sees across look borders
+  Pace pace = {};                  // how far it was at earlier looks
   Verdict verdict = Verdict::unknown;
 };
 
@@ -46,6 +51,10 @@ struct CellAssessment {
   Verdict verdict = Verdict::unknown;
   std::string why = {};       // one sentence with the measured values
   std::string progress = {};  // "epoch 3 step 120 loss 0.41" or the last line; cleaned
+  Progress numbers = {};      // of the log's ending
+  std::optional<std::int64_t> left_seconds = {};  // until it is through, while it runs
+  std::vector<Note> notes = {};
+  std::string log_head = {};  // of a cell that is looked at for the first time, in depth; untrusted
   FailureClass failure = FailureClass::none;
   Remediation remediation = Remediation::none;
   std::optional<Diagnosis> diagnosis = {};  // for crashed, lost, preempted
@@ -60,9 +69,13 @@ struct RunAssessment {
   bool ended = false;        // every cell has a marker, or is lost with nothing alive
   Remediation remediation = Remediation::none;
   std::vector<CellAssessment> cells = {};
+  Trends trends = {};
+  std::vector<Note> notes = {};  // of the run; those of the cells stand there
 };
 
+// `pattern`: how this log shows its progress, where the common shapes do not fit.
 RunAssessment assess(const JobSpec& job, const RunReading& reading, std::int64_t box_time,
-                     const std::vector<CellMemory>& memory);
+                     const std::vector<CellMemory>& memory,
+                     const ProgressPattern* pattern = nullptr);
 
 }  // namespace rgt

@@ -7,6 +7,9 @@
 
 #include "core/base/result.h"
 #include "core/base/text.h"
+#include "core/triage/labelled.h"
+#include "core/triage/line_pattern.h"
+#include "core/triage/pace.h"
 #include "core/triage/progress.h"
 #include "core/triage/triage.h"
 
@@ -17,6 +20,33 @@ void check_line(const std::string& line) {
   rgt::require(rgt::is_valid_utf8(line), "a quoted line is not UTF-8");
   for (const char c : line) {
     rgt::require(static_cast<unsigned char>(c) >= 0x20, "a quoted line has a control character");
+  }
+}
+
+// Whatever a log says, its numbers are sane ones, and the pace made of them can be read back.
+void check_numbers(std::string_view log) {
+  const rgt::Progress progress = rgt::read_progress(log);
+  if (progress.step) rgt::require(*progress.step >= 0, "a negative step");
+  if (progress.step && progress.steps)
+    rgt::require(*progress.steps >= *progress.step, "a total below its step");
+  rgt::Pace pace;
+  for (std::size_t i = 0; i < 40 && i < log.size(); ++i) {
+    rgt::Mark mark{"step", static_cast<double>(static_cast<unsigned char>(log[i])), 255.0};
+    pace.add(mark, static_cast<std::int64_t>(i) * 30);
+    (void)pace.left(mark);
+  }
+  const rgt::Pace back = rgt::Pace::parse(pace.text());
+  rgt::require(back.points().size() == pace.points().size(), "a pace does not survive its text");
+}
+
+// The same bytes as a pattern, as a ledger's cache and as a file of labelled endings.
+void check_readers(std::string_view bytes) {
+  const std::string_view head = bytes.substr(0, 200);
+  if (const auto pattern = rgt::ProgressPattern::parse(head)) (void)pattern->match("step 1 of 2");
+  if (const auto pattern = rgt::LinePattern::parse(head)) (void)pattern->last_match("step 1\nx");
+  (void)rgt::Pace::parse(bytes);
+  if (const auto endings = rgt::parse_labelled(bytes)) {
+    rgt::require(!endings->empty(), "no ending is an error");
   }
 }
 
@@ -42,5 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const std::string& line : candidate.evidence) check_line(line);
   }
   rgt::require(rgt::last_progress(evidence.log_tail).size() <= 160, "too long a progress line");
+  check_numbers(evidence.log_tail);
+  check_readers(evidence.log_tail);
   return 0;
 }

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # One look at every run asked for. Only reads. The answer's grammar is in RUN_FOLDER.md.
-# Arguments: LOG_BYTES_LIMIT TAIL_BYTES TOTAL_LOG_BYTES
+# Arguments: LOG_BYTES_LIMIT TAIL_BYTES TOTAL_LOG_BYTES IN_DEPTH (1: also what takes a moment)
 # Input: lines "run NAME folder-word" and, after each, "pos CELL INODE OFFSET".
 LC_ALL=C
 export LC_ALL
 
-limit=$1 tail_bytes=$2 budget=$3
+limit=$1 tail_bytes=$2 budget=$3 in_depth=${4:-0}
 
 position_of() {  # position_of CELL: sets seen_inode, seen_offset
   seen_inode=0 seen_offset=0
@@ -77,6 +77,110 @@ count_artifacts() {  # count_artifacts CELL: sets present, expected, write_path
   done <"$folder/rgt/job/cells/$1/spec"
 }
 
+# ---- in depth: what can only be seen over a moment
+
+ticks_of_process() {  # after read_process: sets ticks, the CPU time so far in 1/100 s
+  set -- ${stat_text##*) }
+  ticks=$((${12} + ${13}))
+}
+snapshot() {  # sets snapshot_text to " SESSION:TICKS ...", a word per process
+  snapshot_text=' '
+  set +f
+  set -- /proc/[0-9]*
+  set -f
+  for process_dir; do
+    read_process "${process_dir#/proc/}" || continue
+    ticks_of_process
+    snapshot_text="$snapshot_text$sid:$ticks "
+  done
+}
+uptime_hundredths() {  # sets hundredths
+  IFS='. ' read -r up_seconds up_part up_rest </proc/uptime
+  hundredths=$((up_seconds * 100 + 1$up_part - 100))
+}
+host_ticks() {  # sets host_busy, host_waits, host_all: of all CPUs since boot
+  read -r host_word h_user h_nice h_system h_idle h_wait h_irq h_soft h_steal h_rest </proc/stat
+  host_busy=$((h_user + h_nice + h_system + h_irq + h_soft + h_steal))
+  host_waits=$h_wait host_all=$((host_busy + h_idle + h_wait))
+}
+cgroup_cpu() {  # sets cgroup_usec and throttled_usec; 0 where there is no cgroup v2
+  cgroup_usec=0 throttled_usec=0
+  cgroup_locate cpu
+  [ "$cgroup" = v2 ] && [ -r "$cgroup_dir/cpu.stat" ] || return 0
+  while read -r stat_key stat_value; do
+    is_number "$stat_value" || continue
+    case $stat_key in
+      usage_usec) cgroup_usec=$stat_value ;;
+      throttled_usec) throttled_usec=$stat_value ;;
+    esac
+  done <"$cgroup_dir/cpu.stat"
+}
+take_sample() {
+  sampled=1 gpu_samples=
+  snapshot && ticks_before=$snapshot_text
+  cgroup_cpu && usec_before=$cgroup_usec throttled_before=$throttled_usec
+  host_ticks && busy_before=$host_busy waits_before=$host_waits all_before=$host_all
+  uptime_hundredths && moment=$hundredths
+  if have nvidia-smi; then
+    for gpu_round in 1 2 3; do
+      gpu_samples="$gpu_samples$(bounded 5 nvidia-smi --query-gpu=index,utilization.gpu,memory.used \
+        --format=csv,noheader,nounits 2>/dev/null | head -n 64)
+"
+      sleep 1
+    done
+  else
+    sleep 0.3 2>/dev/null || sleep 1
+  fi
+  uptime_hundredths && span=$((hundredths - moment))
+  host_ticks && host_busy=$((host_busy - busy_before)) host_waits=$((host_waits - waits_before)) \
+    host_all=$((host_all - all_before))
+  cgroup_cpu && usec_spent=$((cgroup_usec - usec_before)) \
+    throttled_spent=$((throttled_usec - throttled_before))
+  snapshot && ticks_after=$snapshot_text
+}
+not_negative() { [ "$1" -ge 0 ] && value=$1 || value=0; }
+say_effort() {  # say_effort SESSION: how many processes it has, and their CPU time in the sample
+  processes=0 spent=0
+  for entry in $ticks_after; do
+    case $entry in "$1":*) processes=$((processes + 1)) spent=$((spent + ${entry#*:})) ;; esac
+  done
+  for entry in $ticks_before; do
+    case $entry in "$1":*) spent=$((spent - ${entry#*:})) ;; esac
+  done
+  not_negative "$spent"
+  printf 'effort %s %s\n' "$processes" "$value"
+}
+say_sample() {
+  printf 'sample %s %s' "$span" "$(nproc 2>/dev/null || echo 1)"
+  for spent in "$host_busy" "$host_waits" "$host_all" "$usec_spent" "$throttled_spent"; do
+    not_negative "$spent"
+    printf ' %s' "$value"
+  done
+  printf '\n'
+  printf '%s' "$gpu_samples" | while IFS= read -r gpu; do
+    [ -n "$gpu" ] || continue
+    encode "$gpu"
+    printf 'gpu-sample %s\n' "$token"
+  done
+}
+
+# What the kernel said about a dead cell's GPU or memory, with the box's time of it. Asked only where
+# a cell has died; a box that shows nobody its kernel log shows none.
+say_kernel() {
+  have dmesg && have grep || return 0
+  IFS='. ' read -r up_seconds up_rest </proc/uptime
+  bounded 5 dmesg 2>/dev/null | tr -d '\000' |
+    grep -E 'Xid \(PCI:|Out of memory: Killed|Memory cgroup out of memory' | tail -n 20 |
+    while IFS= read -r kernel_line; do
+      stamp=${kernel_line#*[}
+      stamp=${stamp%%.*}
+      while case $stamp in ' '*) true ;; *) false ;; esac do stamp=${stamp# }; done
+      is_number "$stamp" || continue
+      encode "$(printf %.300s "$kernel_line")"
+      printf 'kernel %s %s\n' $((began - up_seconds + stamp)) "$token"
+    done
+}
+
 say_cell() {
   cell=$1
   cell_state "$folder/cells/$cell"
@@ -87,21 +191,38 @@ say_cell() {
     "$signal" "$attempt" "$life" "$pid" "$start" "$token" "$started_at" "$ended_at" "$newest" \
     "$present" "$expected"
   say_log "$folder/cells/$cell"
+  case $marker:$life in failed:* | none:ended) died=1 ;; esac
+  [ "$in_depth" = 1 ] || return 0
+  if [ "$life" = running ] && [ -r /proc/stat ]; then
+    [ "$sampled" = 1 ] || take_sample
+    say_effort "$pid"
+  fi
+  if [ -r "$folder/cells/$cell/log" ]; then
+    printf 'head +%s\n' "$(head -c 1024 "$folder/cells/$cell/log" | base64 | tr -d '\n')"
+  fi
 }
 
-say_heartbeats() {  # the last five; a line torn by a full disk is left out
-  tail -n 5 "$folder/rgt/heartbeats" 2>/dev/null | while IFS= read -r beat; do
-    case $beat in time=*' gpu='*) ;; *) continue ;; esac
-    encode "${beat#* gpu=}"
-    beat=${beat%% gpu=*}
-    numbers=
-    for key in time disk_free inodes_free memory memory_limit oom_kills; do
-      number_of "$key" "$beat" -1
-      case $value in -*) continue 2 ;; esac
-      numbers="$numbers $value"
-    done
-    printf 'heartbeat%s %s\n' "$numbers" "$token"
+say_heartbeat() {  # say_heartbeat LINE; a line torn by a full disk is left out
+  case $1 in time=*' gpu='*) ;; *) return 0 ;; esac
+  encode "${1#* gpu=}"
+  numbers=
+  for key in time disk_free inodes_free memory memory_limit oom_kills; do
+    number_of "$key" "${1%% gpu=*}" -1
+    case $value in -*) return 0 ;; esac
+    numbers="$numbers $value"
   done
+  printf 'heartbeat%s %s\n' "$numbers" "$token"
+}
+# The last five, and before them ever sparser ones: with a beat each 30 s they reach back 8 hours.
+say_heartbeats() {
+  beats=0
+  [ -r "$folder/rgt/heartbeats" ] || return 0
+  beats=$(wc -l <"$folder/rgt/heartbeats") && beats=$((beats))
+  for back in 960 480 240 120 60 30 15 8; do
+    [ "$beats" -ge "$back" ] || continue
+    say_heartbeat "$(tail -n "$back" "$folder/rgt/heartbeats" | head -n 1)"
+  done
+  tail -n 5 "$folder/rgt/heartbeats" | while IFS= read -r beat; do say_heartbeat "$beat"; done
 }
 
 say_run() {
@@ -110,6 +231,7 @@ say_run() {
     return 0
   fi
   printf 'run %s 1\n' "$run"
+  sampled=0 died=0
   read_line "$folder/rgt/job/digest"
   encode "$line"
   printf 'digest %s\n' "$token"
@@ -122,6 +244,8 @@ say_run() {
     case $queued in '' | .* | *[!A-Za-z0-9._-]*) continue ;; esac
     say_cell "$queued"
   done <"$folder/rgt/job/queue"
+  [ "$sampled" = 0 ] || say_sample
+  [ "$died" = 0 ] || say_kernel
   printf 'end-run\n'
 }
 
