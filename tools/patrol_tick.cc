@@ -29,12 +29,11 @@ Card card() {
   return Card{
       "patrol_tick",
       "Patrol all runs",
-      "Phase 4, for a /loop or cron tick about every 30 minutes: looks at every live run and every "
-      "ended one that is not proven, one round trip per box; one line per run even when nothing "
-      "changed, what changed or will run out, the fixed remediation in `next`, when to come again "
-      "and when to end the patrol. Never restarts anything. Needs no memory: a new session can "
-      "take "
-      "over with it.",
+      "Phase 4, for a /loop or cron tick about every 30 minutes: every live run and every ended "
+      "one "
+      "not yet proven, one round trip per box, one line per run even when nothing changed: what "
+      "changed or will run out, the fixed remediation in `next`, when to come again, when to end. "
+      "Never restarts anything. A new session can take over with it.",
       input_schema(
           {{"run", {{"type", "string"}, {"minLength", 1}, {"description", "only this run"}}}}, {}),
       output_schema({{"runs", {{"type", "array"}, {"items", {{"type", "object"}}}}},
