@@ -272,10 +272,10 @@ TEST_CASE("Danger clocks count what can be counted from here") {
       {"off-15-days", "released after 15 days off", "", 360, DangerClock::From::off},
       {"session-9-h", "ends after 9 hours", "", 9, DangerClock::From::session},
       {"balance", "when the balance ends", "", 0, DangerClock::From::unknown}};
-  const Time start = from_unix(1'800'000'000);
+  const Time begin = from_unix(1'800'000'000);
   const auto at = [&](int hours, bool answers) {
-    return clocks_running_out(profile, {start, start + std::chrono::hours(1), answers},
-                              start + std::chrono::hours(hours));
+    return clocks_running_out(profile, {begin, begin + std::chrono::hours(1), answers},
+                              begin + std::chrono::hours(hours));
   };
   CHECK(at(2, true).empty());
   REQUIRE(at(8, true).size() == 1);
@@ -314,7 +314,7 @@ TEST_CASE("A probe shows the log's head once, the numbers, and what a pattern fi
       "p", [](const Json& probe) { return probe["cells"][0]["numbers"].is_object(); });
   CHECK(first["cells"][0]["numbers"]["step"] == 12);
   CHECK(first["cells"][0]["numbers"]["steps"] == 100);
-  CHECK(first["cells"][0]["numbers"]["loss"] == Approx(0.5));
+  CHECK(first["cells"][0]["numbers"]["loss"].get<double>() == Approx(0.5));
   CHECK(first["box_state"]["sample"]["seconds"].get<double>() > 0);
   CHECK(first["box_state"]["sample"]["cpus"].get<int>() >= 1);
   const ToolResult odd =
