@@ -154,6 +154,10 @@ int check_files(const Options& options) {
     if (!depth) return print_error(depth.error());
     check.depth = *depth;
   }
+  check.digest = !options.no_digest;
+  if (options.no_digest && check.depth == Depth::digest)
+    return print_error({Code::invalid_argument, "--no-digest leaves nothing of --depth digest",
+                        "name another depth"});
   const Signals signals;
   const std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
   const auto reports = check_paths(paths, check, signals.token());

@@ -34,6 +34,7 @@ struct Options {
   std::string request = {};                 // approve
   std::vector<std::string> paths = {};      // check, audit --path
   std::string depth = {};                   // check
+  bool no_digest = false;                   // check
   std::string file = {};                    // triage, eval
   std::optional<int> exit_code = {};        // triage
   std::string signal = {};                  // triage: name or number

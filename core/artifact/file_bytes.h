@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // FileBytes: the bytes of one file by position, through pread. No mapping: a file that is cut while
-// it is read is an error here, never a SIGBUS. One object per thread.
+// it is read is an error here, never a SIGBUS. Reading is safe from several threads.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,9 @@ class FileBytes {
   FileBytes(FileBytes&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)),
         size_(other.size_),
-        written_(other.written_) {}
+        written_(other.written_),
+        digest_wanted_(other.digest_wanted_),
+        digest_(std::move(other.digest_)) {}
   FileBytes& operator=(FileBytes&&) = delete;
   ~FileBytes();
 
@@ -36,14 +38,25 @@ class FileBytes {
   Result<void> for_each_piece(std::uint64_t at, std::uint64_t count, std::stop_token stop,
                               const std::function<void(std::string_view)>& take) const;
 
+  // read() without its allocation.
+  Result<void> read_into(std::uint64_t at, char* bytes, std::size_t count) const;
+
+  // The file's SHA-256, taken along by the first sweep (sweep.h) once it is wanted: then it is of
+  // the very bytes that were proven.
+  void want_digest() { digest_wanted_ = true; }
+  bool digest_wanted() const { return digest_wanted_ && digest_.empty(); }  // and not there yet
+  void keep_digest(std::string digest) const { digest_ = std::move(digest); }
+  const std::string& digest() const { return digest_; }
+
  private:
   FileBytes(int descriptor, std::uint64_t size, std::int64_t written)
       : descriptor_(descriptor), size_(size), written_(written) {}
-  Result<void> read_into(std::uint64_t at, char* bytes, std::size_t count) const;
 
   int descriptor_;
   std::uint64_t size_;
   std::int64_t written_;  // nanoseconds since 1970
+  bool digest_wanted_ = false;
+  mutable std::string digest_ = {};  // a fact about the file, like its size; not part of its state
 };
 
 // Bounds-checked little-endian reading of bytes already in memory.

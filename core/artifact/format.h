@@ -10,6 +10,7 @@
 
 #include "core/artifact/file_bytes.h"
 #include "core/artifact/reader.h"
+#include "core/artifact/value_scan.h"
 
 namespace rgt {
 
@@ -37,6 +38,8 @@ Result<void> read_pytorch_zip(const FileBytes& file, Depth depth, std::stop_toke
                               ArtifactReport& report);
 Result<void> read_pytorch_legacy(const FileBytes& file, Depth depth, std::stop_token stop,
                                  ArtifactReport& report);
+Result<void> read_pytorch_tar(const FileBytes& file, Depth depth, std::stop_token stop,
+                              ArtifactReport& report);
 Result<void> read_safetensors(const FileBytes& file, Depth depth, std::stop_token stop,
                               ArtifactReport& report);
 Result<void> read_json(const FileBytes& file, Depth depth, std::stop_token stop,
@@ -50,6 +53,7 @@ Result<void> read_csv(const FileBytes& file, Depth depth, std::stop_token stop,
 struct ValueTotals {
   std::uint64_t tensors = 0, not_finite = 0, all_zero = 0;
   std::string first_not_finite = {};
+  void add(const ValueFacts& facts, std::uint64_t bytes, std::string_view name);
 };
 void report_values(const ValueTotals& totals, Judgement& judgement);
 

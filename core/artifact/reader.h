@@ -43,6 +43,7 @@ struct ArtifactReport {
 
 struct CheckOptions {
   Depth depth = Depth::resume;  // as deep as the format allows
+  bool digest = true;  // SHA-256 costs more than all other checks together; Depth::digest needs it
 };
 
 // Never throws, never crashes on any bytes; a file that cannot be read is a report with `corrupt`
@@ -50,7 +51,8 @@ struct CheckOptions {
 Result<ArtifactReport> check_artifact(const std::filesystem::path& path,
                                       const CheckOptions& options, std::stop_token stop);
 
-// Every regular file below a folder (sorted), or the file itself. Code::not_found if neither.
+// Every regular file below a folder (sorted), or the file itself, several at once; the reports are
+// in that order. Code::not_found if neither.
 Result<std::vector<ArtifactReport>> check_paths(const std::vector<std::filesystem::path>& paths,
                                                 const CheckOptions& options, std::stop_token stop);
 

@@ -2,9 +2,12 @@
 // The registry: which reader for which bytes. Content decides before the name does.
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <optional>
 
 #include "core/artifact/format.h"
-#include "core/base/digest.h"
+#include "core/artifact/sweep.h"
+#include "core/base/parallel.h"
 #include "core/base/text.h"
 
 namespace rgt {
@@ -14,6 +17,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMost = 100000;
 constexpr std::size_t kFindingsMost = 50;
+constexpr std::size_t kFilesAtOnce =
+    4;  // each of up to 4 threads: bounded memory, and disks differ
+constexpr std::size_t kHeadBytes = 512;  // enough to know every format by
 
 using Read = Result<void> (*)(const FileBytes&, Depth, std::stop_token, ArtifactReport&);
 
@@ -34,6 +40,7 @@ Read reader_for(const fs::path& path, std::string_view head, std::uint64_t size)
     return read_safetensors;
   if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)
     return read_pytorch_legacy;
+  if (head.size() > 262 && head.substr(257, 5) == "ustar") return read_pytorch_tar;
   if (has_ending(path, {".json"})) return read_json;
   if (has_ending(path, {".jsonl", ".ndjson"})) return read_json_lines;
   if (has_ending(path, {".csv", ".tsv"})) return read_csv;
@@ -54,13 +61,28 @@ void judge_plain(const fs::path& path, ArtifactReport& report) {
   }
 }
 
-Result<std::string> digest_of(const FileBytes& file, std::stop_token stop) {
-  Sha256 hash;
-  auto done = file.for_each_piece(0, file.size(), stop, [&](std::string_view bytes) {
-    hash.update(bytes.data(), bytes.size());
-  });
-  if (!done) return done.error();
-  return hash.finish();
+// Takes what is wanted of the digest and was not swept up with the proof.
+Result<void> take_digest(const FileBytes& file, std::stop_token stop, ArtifactReport& report) {
+  if (file.digest_wanted()) {
+    if (auto swept = sweep(file, {}, {}, std::move(stop)); !swept) return swept.error();
+  }
+  report.sha256 = file.digest();
+  return {};
+}
+
+Result<void> read_as_its_format(const FileBytes& file, const fs::path& path, Depth depth,
+                                std::stop_token stop, ArtifactReport& report) {
+  const auto head =
+      file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(report.size, kHeadBytes)));
+  if (!head) return head.error();
+  if (const Read read = reader_for(path, *head, report.size); read != nullptr)
+    return read(file, depth, std::move(stop), report);
+  judge_plain(path, report);
+  return {};
+}
+
+bool is_about_the_bytes(const Error& error) {
+  return error.code == Code::corrupt || error.code == Code::limit;
 }
 
 }  // namespace
@@ -75,6 +97,13 @@ void Judgement::fail(ArtifactVerdict verdict, std::string what) {
   // The worst stays: an attack is not hidden behind damage.
   if (!failed_ || verdict == ArtifactVerdict::hostile) report_.verdict = verdict;
   failed_ = true;
+}
+
+void ValueTotals::add(const ValueFacts& facts, std::uint64_t bytes, std::string_view name) {
+  ++tensors;
+  all_zero += bytes > 0 && facts.all_zero;
+  if (facts.not_finite > 0 && not_finite == 0) first_not_finite = name;
+  not_finite += facts.not_finite;
 }
 
 void report_values(const ValueTotals& totals, Judgement& judgement) {
@@ -127,22 +156,19 @@ Result<ArtifactReport> check_artifact(const fs::path& path, const CheckOptions& 
     return report;
   }
   if (options.depth == Depth::present) return report;
-  auto digest = digest_of(*file, stop);
-  if (!digest) return digest.error();
-  report.sha256 = *digest;
-  report.depth = Depth::digest;
-  if (options.depth == Depth::digest) return report;
-  const auto head =
-      file->read(0, static_cast<std::size_t>(std::min<std::uint64_t>(report.size, 64)));
-  if (!head) return head.error();
-  const Read read = reader_for(path, *head, report.size);
-  if (read == nullptr) {
-    judge_plain(path, report);
-    return report;
+  if (options.digest) {
+    file->want_digest();
+    report.depth = Depth::digest;
   }
-  if (auto done = read(*file, options.depth, stop, report); !done) {
-    if (done.error().code != Code::corrupt && done.error().code != Code::limit) return done.error();
-    Judgement(report).fail(ArtifactVerdict::corrupt, done.error().message);
+  if (options.depth > Depth::digest) {
+    if (auto done = read_as_its_format(*file, path, options.depth, stop, report); !done) {
+      if (!is_about_the_bytes(done.error())) return done.error();
+      Judgement(report).fail(ArtifactVerdict::corrupt, done.error().message);
+    }
+  }
+  if (auto done = take_digest(*file, stop, report); !done) {
+    if (!is_about_the_bytes(done.error())) return done.error();
+    Judgement(report).fail(ArtifactVerdict::incomplete, done.error().message);
   }
   // The digest and the proof must be of the same bytes.
   if (report.verdict == ArtifactVerdict::ok && !file->unchanged()) {
@@ -153,39 +179,61 @@ Result<ArtifactReport> check_artifact(const fs::path& path, const CheckOptions& 
   return report;
 }
 
+namespace {
+
+// What a walk of `path` finds, sorted. Links are not followed: a tree is what it holds, not what it
+// points at.
+Result<void> list_files(const fs::path& path, std::vector<fs::path>& files) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    files.push_back(path);
+    return {};
+  }
+  std::vector<fs::path> below;
+  for (auto walk = fs::recursive_directory_iterator(path, error);
+       !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
+    if (walk->path().filename() == ".rgt-partial") walk.disable_recursion_pending();
+    // A file that vanishes meanwhile is no exception to throw.
+    else if (std::error_code gone; fs::is_regular_file(walk->symlink_status(gone)))
+      below.push_back(walk->path());
+    if (below.size() + files.size() > kFilesMost)
+      return Error{Code::limit, "more than 100,000 files below " + path.string(),
+                   "check smaller folders"};
+  }
+  if (error)
+    return Error{Code::io, "cannot walk " + path.string() + ": " + error.message(),
+                 "check its permissions"};
+  std::sort(below.begin(), below.end());
+  files.insert(files.end(), below.begin(), below.end());
+  return {};
+}
+
+}  // namespace
+
 Result<std::vector<ArtifactReport>> check_paths(const std::vector<fs::path>& paths,
                                                 const CheckOptions& options, std::stop_token stop) {
   std::vector<fs::path> files;
   for (const fs::path& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      files.push_back(path);
-      continue;
-    }
-    std::vector<fs::path> below;
-    // Links are not followed: a tree is what it holds, not what it points at.
-    for (auto walk = fs::recursive_directory_iterator(path, error);
-         !error && walk != fs::recursive_directory_iterator(); walk.increment(error)) {
-      if (walk->path().filename() == ".rgt-partial") walk.disable_recursion_pending();
-      // A file that vanishes meanwhile is no exception to throw.
-      else if (std::error_code gone; fs::is_regular_file(walk->symlink_status(gone)))
-        below.push_back(walk->path());
-      if (below.size() + files.size() > kFilesMost)
-        return Error{Code::limit, "more than 100,000 files below " + path.string(),
-                     "check smaller folders"};
-    }
-    if (error)
-      return Error{Code::io, "cannot walk " + path.string() + ": " + error.message(),
-                   "check its permissions"};
-    std::sort(below.begin(), below.end());
-    files.insert(files.end(), below.begin(), below.end());
+    if (auto listed = list_files(path, files); !listed) return listed.error();
   }
+  std::vector<std::optional<Result<ArtifactReport>>> results(files.size());
+  std::atomic<std::size_t> next = 0;
+  std::stop_source failed;  // the first error ends the others' work
+  const std::stop_callback passed_on(stop, [&failed] { failed.request_stop(); });
+  run_in_parallel(std::min<std::size_t>(files.size(), kFilesAtOnce), [&] {
+    for (std::size_t i = next++; i < files.size() && !failed.stop_requested(); i = next++) {
+      results[i] = check_artifact(files[i], options, failed.get_token());
+      if (!results[i]->ok()) failed.request_stop();
+    }
+  });
+  if (stop.stop_requested()) return Error{Code::cancelled, "stopped while checking", "call again"};
   std::vector<ArtifactReport> reports;
-  for (const fs::path& file : files) {
-    auto report = check_artifact(file, options, stop);
-    if (!report) return report.error();
-    reports.push_back(std::move(*report));
+  for (auto& result : results) {
+    // Those that were stopped because of another's error do not hide it.
+    if (result && !result->ok() && result->error().code != Code::cancelled) return result->error();
+    if (result && result->ok()) reports.push_back(std::move(**result));
   }
+  require(reports.size() == files.size(), "a file without a report");
   return reports;
 }
 

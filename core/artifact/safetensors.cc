@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/artifact/format.h"
-#include "core/artifact/value_scan.h"
+#include "core/artifact/sweep.h"
 #include "core/base/text.h"
 
 namespace rgt {
@@ -26,17 +26,28 @@ struct Dtype {
 
 const std::map<std::string, Dtype, std::less<>>& dtypes() {
   static const std::map<std::string, Dtype, std::less<>> table{
-      {"F64", {64, ElementType::f64}},          {"F32", {32, ElementType::f32}},
-      {"F16", {16, ElementType::f16}},          {"BF16", {16, ElementType::bf16}},
-      {"F8_E4M3", {8, ElementType::f8_e4m3}},   {"F8_E5M2", {8, ElementType::f8_e5m2}},
-      {"F8_E8M0", {8, ElementType::other}},     {"F8_E4M3FNUZ", {8, ElementType::other}},
-      {"F8_E5M2FNUZ", {8, ElementType::other}}, {"F6_E2M3", {6, ElementType::other}},
-      {"F6_E3M2", {6, ElementType::other}},     {"F4", {4, ElementType::other}},
-      {"I64", {64, ElementType::other}},        {"U64", {64, ElementType::other}},
-      {"I32", {32, ElementType::other}},        {"U32", {32, ElementType::other}},
-      {"I16", {16, ElementType::other}},        {"U16", {16, ElementType::other}},
-      {"I8", {8, ElementType::other}},          {"U8", {8, ElementType::other}},
-      {"BOOL", {8, ElementType::other}},        {"C64", {64, ElementType::f32}}};
+      {"F64", {64, ElementType::f64}},
+      {"F32", {32, ElementType::f32}},
+      {"F16", {16, ElementType::f16}},
+      {"BF16", {16, ElementType::bf16}},
+      {"F8_E4M3", {8, ElementType::f8_e4m3}},
+      {"F8_E5M2", {8, ElementType::f8_e5m2}},
+      {"F8_E8M0", {8, ElementType::f8_e8m0}},
+      {"F8_E4M3FNUZ", {8, ElementType::f8_fnuz}},
+      {"F8_E5M2FNUZ", {8, ElementType::f8_fnuz}},
+      {"F6_E2M3", {6, ElementType::other}},
+      {"F6_E3M2", {6, ElementType::other}},
+      {"F4", {4, ElementType::other}},
+      {"I64", {64, ElementType::other}},
+      {"U64", {64, ElementType::other}},
+      {"I32", {32, ElementType::other}},
+      {"U32", {32, ElementType::other}},
+      {"I16", {16, ElementType::other}},
+      {"U16", {16, ElementType::other}},
+      {"I8", {8, ElementType::other}},
+      {"U8", {8, ElementType::other}},
+      {"BOOL", {8, ElementType::other}},
+      {"C64", {64, ElementType::f32}}};
   return table;
 }
 
@@ -181,18 +192,16 @@ std::string check_layout(std::vector<Tensor>& tensors, std::uint64_t data_size) 
 
 Result<void> scan(const FileBytes& file, std::uint64_t data_at, const std::vector<Tensor>& tensors,
                   std::stop_token stop, Judgement& judgement) {
-  ValueTotals totals;
+  std::vector<Region> regions;
   for (const Tensor& tensor : tensors) {
-    ValueScan values(dtypes().find(tensor.dtype)->second.type);
-    auto done = file.for_each_piece(data_at + tensor.begin, tensor.end - tensor.begin, stop,
-                                    [&](std::string_view bytes) { values.feed(bytes); });
-    if (!done) return done;
-    ++totals.tensors;
-    totals.not_finite += values.not_finite();
-    totals.all_zero += tensor.end > tensor.begin && values.all_zero();
-    if (values.not_finite() > 0 && totals.first_not_finite.empty())
-      totals.first_not_finite = clean_line(tensor.name, 80);
+    regions.push_back({data_at + tensor.begin, tensor.end - tensor.begin,
+                       dtypes().find(tensor.dtype)->second.type});
   }
+  const auto facts = sweep(file, regions, {.crc32 = false}, stop);
+  if (!facts) return facts.error();
+  ValueTotals totals;
+  for (std::size_t i = 0; i < regions.size(); ++i)
+    totals.add((*facts)[i].values, regions[i].size, clean_line(tensors[i].name, 80));
   report_values(totals, judgement);
   judgement.reached(Depth::values);
   return {};

@@ -2,6 +2,7 @@
 #include "core/artifact/unpickler.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <limits>
 #include <map>
@@ -243,12 +244,10 @@ class Machine {
       case 'I':
       case 'L': push_decimal(line()); return true;
       case 'G':
-        take(8);
-        push_new(Kind::real);
+        push_new(Kind::real, static_cast<std::int64_t>(__builtin_bswap64(number(8))));
         return true;
       case 'F':
-        line();
-        push_new(Kind::real);
+        push_new(Kind::real, std::bit_cast<std::int64_t>(parse_double(line()).value_or(0)));
         return true;
       default: return false;
     }
@@ -547,7 +546,47 @@ bool is_dangerous_module(std::string_view module) {
                                                         "dotenv",
                                                         "antigravity",
                                                         "turtle",
-                                                        "tkinter"};
+                                                        "tkinter",
+                                                        "functools",
+                                                        "uuid",
+                                                        "imaplib",
+                                                        "poplib",
+                                                        "nntplib",
+                                                        "socketserver",
+                                                        "_pyrepl",
+                                                        "pydoc",
+                                                        "atexit",
+                                                        "gc",
+                                                        "_posixsubprocess",
+                                                        "_osx_support",
+                                                        "_aix_support",
+                                                        "selectors",
+                                                        "mmap",
+                                                        "cgi",
+                                                        "cgitb",
+                                                        "wsgiref",
+                                                        "sqlite3",
+                                                        "zipfile",
+                                                        "tarfile",
+                                                        "bz2",
+                                                        "gzip",
+                                                        "lzma",
+                                                        "nturl2path",
+                                                        "logging",
+                                                        "pkg_resources",
+                                                        "numba",
+                                                        "jedi",
+                                                        "IPython",
+                                                        "linecache",
+                                                        "tracemalloc",
+                                                        "test",
+                                                        "_testcapi",
+                                                        "winsound",
+                                                        "mailcap",
+                                                        "crypt",
+                                                        "pipes",
+                                                        "dbm",
+                                                        "_dbm"};
   const std::string_view root = module.substr(0, module.find('.'));
   return roots.contains(root);
 }

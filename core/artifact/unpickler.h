@@ -32,7 +32,7 @@ struct PickleValue {
     persistent
   };
   Kind kind = Kind::none;
-  std::int64_t integer = 0;  // integer (saturated beyond 64 bits), boolean
+  std::int64_t integer = 0;  // integer (saturated beyond 64 bits), boolean; real: its bits
   std::string text = {};     // text, bytes; global: "module name"
   // tuple, list, set: items; dict: key, value, key, value...; call: callable, arguments, and then
   // what BUILD, APPEND and SETITEM added; persistent: the id.

@@ -253,12 +253,8 @@ Result<void> ZipArchive::check_local(ZipEntry& entry, std::uint64_t directory_at
 }
 
 Result<void> ZipArchive::check_layout(std::uint64_t directory_at) const {
-  std::vector<const ZipEntry*> order;
-  for (const ZipEntry& entry : entries_) order.push_back(&entry);
-  std::sort(order.begin(), order.end(),
-            [](const ZipEntry* a, const ZipEntry* b) { return a->header < b->header; });
   std::uint64_t at = 0;
-  for (const ZipEntry* entry : order) {
+  for (const ZipEntry* entry : in_file_order()) {
     if (entry->header < at)
       return damaged(clean_line(entry->name, 80) + " overlaps the entry before it");
     if (entry->header > at)
@@ -267,6 +263,14 @@ Result<void> ZipArchive::check_layout(std::uint64_t directory_at) const {
   }
   if (at != directory_at) return damaged("bytes before the directory belong to no entry");
   return {};
+}
+
+std::vector<const ZipEntry*> ZipArchive::in_file_order() const {
+  std::vector<const ZipEntry*> order;
+  for (const ZipEntry& entry : entries_) order.push_back(&entry);
+  std::sort(order.begin(), order.end(),
+            [](const ZipEntry* a, const ZipEntry* b) { return a->header < b->header; });
+  return order;
 }
 
 const ZipEntry* ZipArchive::find(std::string_view name) const {
@@ -339,10 +343,13 @@ Result<void> ZipArchive::read(const ZipEntry& entry, std::stop_token stop,
   } else if (auto done = file_->for_each_piece(entry.data, entry.packed, stop, counted); !done) {
     return done;
   }
-  if (has_checksums_ && crc != entry.crc32)
-    return damaged("CRC-32 of " + shown +
-                   " does not match: its bytes are not those that were written");
-  return {};
+  return check_crc(entry, crc);
+}
+
+Result<void> ZipArchive::check_crc(const ZipEntry& entry, std::uint32_t crc) const {
+  if (!has_checksums_ || crc == entry.crc32) return {};
+  return damaged("CRC-32 of " + clean_line(entry.name, 80) +
+                 " does not match: its bytes are not those that were written");
 }
 
 }  // namespace rgt

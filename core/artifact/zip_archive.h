@@ -35,6 +35,7 @@ class ZipArchive {
   static Result<ZipArchive> open(const FileBytes& file);  // `file` must outlive the archive
 
   const std::vector<ZipEntry>& entries() const { return entries_; }  // in the directory's order
+  std::vector<const ZipEntry*> in_file_order() const;
   const ZipEntry* find(std::string_view name) const;
 
   // torch can be told to write no CRC-32 at all; then read() has nothing to hold the bytes against.
@@ -44,6 +45,9 @@ class ZipArchive {
   // entry.plain bytes, whatever the compressed bytes say.
   Result<void> read(const ZipEntry& entry, std::stop_token stop,
                     const std::function<void(std::string_view)>& take) const;
+
+  // The same for bytes that were read elsewhere: Code::corrupt if this is not the entry's CRC-32.
+  Result<void> check_crc(const ZipEntry& entry, std::uint32_t crc) const;
 
  private:
   explicit ZipArchive(const FileBytes& file) : file_(&file) {}
