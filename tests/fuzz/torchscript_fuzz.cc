@@ -16,8 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto pickle = rgt::read_pickle(bytes, &seen);
   bool fine = pickle.ok();
   for (const std::string& name : seen) {
-    const bool compiled =
-        name.starts_with("__torch__") || name.starts_with("torch.jit._pickle ");
+    const bool compiled = name.starts_with("__torch__") || name.starts_with("torch.jit._pickle ");
     fine &= compiled || rgt::classify_global(name) < rgt::GlobalClass::unknown;
   }
   for (const bool as_constants : {false, true}) {
