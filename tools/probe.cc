@@ -64,6 +64,7 @@ Json box_state(const Reading& reading, const RunReading& run, const Trends& tren
                                {"oom_kills", last.oom_kills},
                                {"gpu", last.gpu}};
   }
+  if (run.sample) state["sample"] = sample_to_json(*run.sample);
   if (trends.span_seconds > 0) state["trends"] = trends_to_json(trends);
   return state;
 }
