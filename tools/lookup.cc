@@ -19,7 +19,7 @@ Card card() {
       "storage "
       "and billing traps. Give an error message, a symptom in plain words, or an entry id (U7, "
       "M2). "
-      "Returns the best entries with their fix. Says so when nothing fits.",
+      "Returns the best entries with their fix, or none.",
       input_schema({{"query",
                      {{"type", "string"},
                       {"minLength", 1},

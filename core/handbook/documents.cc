@@ -19,7 +19,7 @@ constexpr std::uint64_t kSizeLimit = 1u << 20;
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// "U7", "GEN12", "AD-DANGER", "T18b": what an entry heading begins with before its dash.
+// "U7", "GEN1", "AD-DANGER", "T18b": what an entry heading begins with before its dash.
 bool is_entry_id(std::string_view word) {
   if (word.size() < 2 || word.size() > 16 || !is_upper(word[0])) return false;
   const bool marked =

@@ -22,8 +22,10 @@ test('tools/list, a call, and the skill with its digests through the Inspector',
     // Reads every file of the skill, compares digest, size and frontmatter; a mismatch is exit 7, an unchecked file 8.
     for (const era of ['legacy', 'modern']) {
       const listed = inspect('--method', 'skills/list', '--verify', '--require-digests', '--protocol-era', era);
-      assert.equal(listed.skills[0].frontmatter.name, 'remote-gpu-trainer');
-      assert.ok(listed.skills[0].resources.length > 20);
+      assert.equal(listed.name, 'remote-gpu-trainer');
+      assert.deepEqual([listed.conformance, listed.frontmatter], [[], []]);
+      assert.ok(listed.files.length > 20);
+      assert.deepEqual(listed.files.filter((file) => file.status !== 'verified'), []);
     }
   } finally {
     rmSync(home, { recursive: true, force: true });

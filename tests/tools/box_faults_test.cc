@@ -94,23 +94,21 @@ TEST_CASE("A cell that the box's memory limit killed is host_oom, with the count
   FaultBench::until([&] { return ::rmdir(where.c_str()) == 0 || errno == ENOENT; });
 }
 
-TEST_CASE("A box whose clock jumps a day is still judged by what moves on it") {
+TEST_CASE("A box whose clock falls back a day is still judged by what moves on it") {
   FaultBench box;
   box.launch_until_running(kTrains);
   box.cell_once("healthy");
   std::filesystem::create_directories(box.sshd.folder() / "bin");
-  for (const char* day : {"86400", "-86400"}) {
-    const auto fake = box.sshd.folder() / "bin" / "date";
-    std::ofstream(fake) << "#!/bin/sh\n[ \"$*\" = +%s ] || exec /bin/date \"$@\"\n"
-                        << "echo $(($(/bin/date +%s) + " << day << "))\n";
-    std::filesystem::permissions(fake, std::filesystem::perms::owner_all);
-    box.sshd.restart_with("SetEnv HOME=" + (box.sshd.folder() / "home").string() +
-                          " PATH=" + (box.sshd.folder() / "bin").string() + ":/usr/bin:/bin\n");
-    box.row();  // one look to see what moved since by the next
-    const Json cell = box.cell_once("healthy");
-    INFO(day << ": " << cell.dump(1));
-    CHECK(cell.count("failure_class") == 0);
-  }
+  const auto fake = box.sshd.folder() / "bin" / "date";
+  std::ofstream(fake) << "#!/bin/sh\n[ \"$*\" = +%s ] || exec /bin/date \"$@\"\n"
+                      << "echo $(($(/bin/date +%s) - 86400))\n";
+  std::filesystem::permissions(fake, std::filesystem::perms::owner_all);
+  box.sshd.restart_with("SetEnv HOME=" + (box.sshd.folder() / "home").string() +
+                        " PATH=" + (box.sshd.folder() / "bin").string() + ":/usr/bin:/bin\n");
+  box.row();  // one look to see what moved since by the next
+  const Json cell = box.cell_once("healthy");
+  INFO(cell.dump(1));
+  CHECK(cell.count("failure_class") == 0);
 }
 
 }  // namespace rgt

@@ -74,6 +74,9 @@ struct FaultBench {
     const auto link = std::filesystem::read_symlink(root / "run/rgt/supervisors/1", ignored);
     return number_after("=" + link.string(), "=");
   }
+  static pid_t parent_of(pid_t process) {
+    return number_after(slurp("/proc/" + std::to_string(process) + "/status"), "PPid:\t");
+  }
   void kill_cell() const {
     if (cell_pid() > 1) ::kill(-cell_pid(), SIGKILL);
   }
