@@ -130,12 +130,17 @@ std::string artifact_path(const Json& value, const std::string& path) {
   return text;
 }
 
-std::string variable_name(const std::string& name, const std::string& path) {
+bool is_variable_name(const std::string& name) {
   bool right = !name.empty() && name.size() <= 256 && !(name[0] >= '0' && name[0] <= '9');
   for (char c : name) {
     right = right && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                       c == '_');
   }
+  return right;
+}
+
+std::string variable_name(const std::string& name, const std::string& path) {
+  const bool right = is_variable_name(name);
   const std::string found = "\"" + clean_line(name, kShown) + "\"";
   if (!right) wrong(path, "a variable name of A-Z a-z 0-9 _, not starting with a digit", found);
   if (to_lower(name).rfind("rgt_", 0) == 0)
@@ -258,16 +263,22 @@ Detach detach_of(const Json& job) {
   wrong("detach", "\"auto\", \"tmux\" or \"nohup\"", "\"" + clean_line(name, kShown) + "\"");
 }
 
+// Whoever mistakes names for values here has put a secret into the job: it is not told again.
 std::vector<std::string> secrets_of(const Json& job) {
+  const std::string wanted =
+      "a list of at most 64 names of variables in rgt's own environment, without their values";
+  const std::string untold = "something else (not shown, it may be a secret)";
   std::vector<std::string> names;
   const auto found = job.find("secret_env");
   if (found == job.end()) return names;
   if (!found->is_array() || found->size() > 64) {
-    wrong("secret_env", "a list of at most 64 variable names", shown(*found));
+    wrong("secret_env", wanted, untold);
   }
   for (std::size_t i = 0; i < found->size(); ++i) {
     const std::string at = "secret_env[" + std::to_string(i) + "]";
-    names.push_back(variable_name(text_of((*found)[i], at, 4096), at));
+    const Json& name = (*found)[i];
+    if (!name.is_string() || !is_variable_name(name.get<std::string>())) wrong(at, wanted, untold);
+    names.push_back(variable_name(name.get<std::string>(), at));
     if (std::count(names.begin(), names.end(), names.back()) > 1) {
       wrong(at, "each name once", "\"" + names.back() + "\" again");
     }

@@ -92,6 +92,14 @@ TEST_CASE("a wrong job is refused with the path, what was expected and what was 
   refused(with("\"box\"", "\"detach\":\"screen\",\"box\""), "detach: ");
   refused(with("\"box\"", "\"secret_env\":[\"A\",\"A\"],\"box\""),
           "secret_env[1]: expected each name");
+  // A value where a name belongs may be the secret itself: the message does not repeat it.
+  for (const char* value : {R"(["WANDB_API_KEY=abc123"])", R"({"WANDB_API_KEY":"abc123"})"}) {
+    const auto job =
+        parse_job(with("\"box\"", "\"secret_env\":" + std::string(value) + ",\"box\""));
+    REQUIRE_FALSE(job.ok());
+    CHECK(job.error().message.find("secret_env") != std::string::npos);
+    CHECK(job.error().message.find("abc123") == std::string::npos);
+  }
   refused(with("\"box\"", "\"secret_env\":[\"SEED\"],\"box\""), "cells[0].env.SEED");
   refused(R"({"run":"r","box":"b","cells":[]})", "an empty list");
   refused(with("\"h100\"", "\"h\xff\""), "not valid JSON");

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <set>
 
 namespace rgt {
 namespace {
@@ -37,19 +36,6 @@ TEST_CASE("every failure class that can be diagnosed has a row, and every row gi
     CHECK(row.failure != FailureClass::none);
     CHECK(row.remediation != Remediation::none);
     CHECK(row.reason.ends_with("."));
-  }
-}
-
-TEST_CASE("rows cite only entries that the handbook has") {
-  const std::set<std::string> known = {"U1",  "U3",  "U6",  "U7",  "U9",  "U10", "U11",
-                                       "U22", "U23", "U26", "U28", "U33", "U34", "U38",
-                                       "U40", "U41", "U43", "M2",  "M3",  "M4",  "D4",
-                                       "D19", "D20", "P8",  "P11", "P12", "C2",  "C3"};
-  for (const Signature& row : SignatureTable::embedded().rows()) {
-    for (const std::string& entry : row.references) {
-      INFO(row.id << " cites " << entry);
-      CHECK(known.count(entry) == 1);
-    }
   }
 }
 
