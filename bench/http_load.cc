@@ -74,7 +74,8 @@ int main(int argc, char** argv) {
     std::cerr << "http_load PORT CLIENTS CALLS TOOL ARGUMENTS\n";
     return 2;
   }
-  const Load load{std::atoi(argv[1]), std::atoi(argv[3]),
+  const Load load{std::atoi(argv[1]),
+                  std::atoi(argv[3]),
                   {{"name", argv[4]}, {"arguments", Json::parse(argv[5])}}};
   const std::size_t clients = static_cast<std::size_t>(std::atoi(argv[2]));
   std::vector<std::vector<double>> spent(clients);
@@ -90,7 +91,8 @@ int main(int argc, char** argv) {
   std::sort(all.begin(), all.end());
   const std::size_t wanted = clients * static_cast<std::size_t>(load.calls);
   const auto at = [&](double share) {
-    return all.empty() ? 0.0 : all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
+    return all.empty() ? 0.0
+                       : all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
   };
   std::cout << Json{{"calls", all.size()},
                     {"errors", wanted - all.size()},

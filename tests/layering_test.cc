@@ -34,15 +34,14 @@ const std::map<std::string, std::set<std::string>>& allowed() {
         "core/artifact", "core/gate"}},
       {"server/mcp", {"core/base", "tools"}},  // of tools only tool.h: see below
       {"server",
-       {"server/mcp", "tools", "core/base", "core/box", "core/profile", "core/handbook", "core/triage",
-        "core/ledger", "core/artifact", "core/gate"}}};
+       {"server/mcp", "tools", "core/base", "core/box", "core/profile", "core/handbook",
+        "core/triage", "core/ledger", "core/artifact", "core/gate"}}};
   return table;
 }
 
 std::string room_of(const std::string& path) {
   const auto parts = split(path, '/');
-  if (parts.size() > 2)
-    return std::string(parts[0]) + "/" + std::string(parts[1]);
+  if (parts.size() > 2) return std::string(parts[0]) + "/" + std::string(parts[1]);
   return std::string(parts[0]);
 }
 

@@ -67,8 +67,7 @@ std::string counted(std::string_view bytes) {
 std::optional<std::uint32_t> take_number(std::string_view& bytes) {
   if (bytes.size() < 4) return std::nullopt;
   std::uint32_t value = 0;
-  for (const char byte : bytes.substr(0, 4))
-    value = value << 8 | static_cast<unsigned char>(byte);
+  for (const char byte : bytes.substr(0, 4)) value = value << 8 | static_cast<unsigned char>(byte);
   bytes.remove_prefix(4);
   return value;
 }

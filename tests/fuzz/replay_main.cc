@@ -28,7 +28,9 @@ std::string mutated(std::string bytes, const std::vector<std::string>& others, s
     const std::size_t at = below(bytes.size());
     const std::size_t length = below(std::min<std::size_t>(bytes.size() - at, 64) + 1);
     switch (below(4)) {
-      case 0: if (!bytes.empty()) bytes[at] = static_cast<char>(dice()); break;
+      case 0:
+        if (!bytes.empty()) bytes[at] = static_cast<char>(dice());
+        break;
       case 1: bytes.erase(at, length); break;
       case 2: bytes.insert(at, bytes.substr(at, length)); break;
       default: {

@@ -201,9 +201,9 @@ TEST_CASE("input that was cut off anywhere starts nothing, and the next start is
 
 TEST_CASE("a start killed at any instant is finished by the next, and no cell starts twice") {
   int cut_short = 0;
-  for (int delay = 0; delay < 200; delay += 5) {
+  for (int delay = 0; delay < 200; delay += 9) {
     INFO(delay);
-    Room room(interpreters()[static_cast<std::size_t>(delay / 5) % interpreters().size()]);
+    Room room(interpreters()[static_cast<std::size_t>(delay / 9) % interpreters().size()]);
     JobSpec job = room.job({cell("a", "echo once"), cell("b", "echo once")});
     job.secret_env = {"TOKEN"};
     job.detach = delay % 2 == 0 ? Detach::automatic : Detach::nohup;

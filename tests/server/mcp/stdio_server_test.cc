@@ -13,11 +13,11 @@ namespace rgt::mcp {
 TEST_CASE("The handshake answers the revision that was offered, or the newest we speak") {
   const auto answered = [](const std::string& offered) {
     Conversation talk;
-    return talk.request(1, "initialize",
-                        {{"protocolVersion", offered},
-                         {"capabilities", Json::object()},
-                         {"clientInfo", {{"name", "t"}, {"version", "1"}}}})["result"]
-                       ["protocolVersion"];
+    return talk.request(
+        1, "initialize",
+        {{"protocolVersion", offered},
+         {"capabilities", Json::object()},
+         {"clientInfo", {{"name", "t"}, {"version", "1"}}}})["result"]["protocolVersion"];
   };
   for (const char* revision : {"2025-11-25", "2025-06-18", "2024-11-05"})
     CHECK(answered(revision) == revision);

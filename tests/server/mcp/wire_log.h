@@ -49,8 +49,8 @@ class WireLog {
     // What is no message is a test's own, or the health check's.
     if (!file_.is_open() || !message.is_object() || !message.contains("jsonrpc")) return;
     const std::scoped_lock lock(mutex_);
-    file_ << Json{{"from", from}, {"message", message}}.dump(
-                 -1, ' ', false, Json::error_handler_t::replace)
+    file_ << Json{{"from", from}, {"message", message}}.dump(-1, ' ', false,
+                                                             Json::error_handler_t::replace)
           << std::endl;
   }
   std::mutex mutex_ = {};

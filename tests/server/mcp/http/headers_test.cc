@@ -43,7 +43,8 @@ TEST_CASE("A value without both marks is what it looks like") {
   CHECK(decode_header("=?base64?YQ==") == "=?base64?YQ==");
   CHECK(decode_header("YQ==?=") == "YQ==?=");
   CHECK(decode_header("=?base64?YQ==?=") == "a");
-  CHECK(decode_header("=?base64?" "?=") == "");
+  CHECK(decode_header("=?base64?"
+                      "?=") == "");
   CHECK(decode_header("=?BASE64?YQ==?=") == "=?BASE64?YQ==?=");
 }
 
