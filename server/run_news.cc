@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "server/run_news.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <set>
 #include <string>
+
+#include "core/base/sleeper.h"
 
 namespace rgt {
 namespace {
@@ -21,11 +21,8 @@ RunNews::RunNews(Ledger* ledger, mcp::Changes& changes, Milliseconds interval)
 void RunNews::follow(std::stop_token stop) {
   const auto chain = ledger_->newest_event();
   std::int64_t last = chain ? *chain : 0;
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  while (!never.wait_for(lock, stop, interval_, [&] { return stop.stop_requested(); }))
-    last = tell_since(last);
+  SystemSleeper sleeper;
+  while (sleeper.sleep(interval_, stop)) last = tell_since(last);
 }
 
 std::int64_t RunNews::tell_since(std::int64_t last) {

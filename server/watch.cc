@@ -12,6 +12,7 @@
 #include "server/print.h"
 #include "server/signals.h"
 #include "tools/catalog.h"
+#include "tools/report.h"
 #include "tools/wait_for_run.h"
 
 namespace rgt {
@@ -47,15 +48,6 @@ std::string outcome_words(const WaitRequest& request, const WaitResult& result) 
   return {};
 }
 
-Json next_json(const NextStep& next) {
-  Json step{{"say", next.say}};
-  if (!next.tool.empty()) {
-    step["tool"] = next.tool;
-    step["arguments"] = next.arguments.is_null() ? Json::object() : next.arguments;
-  }
-  return step;
-}
-
 void print_wait(const WaitRequest& request, const WaitResult& result, bool json) {
   const std::string words = outcome_words(request, result);
   if (json) {
@@ -67,7 +59,7 @@ void print_wait(const WaitRequest& request, const WaitResult& result, bool json)
                 {"matched", result.matched},
                 {"waited_seconds", result.waited.count()},
                 {"looks", result.looks},
-                {"next", Json::array({next_json(result.next)})}});
+                {"next", Json::array({next_to_json(result.next)})}});
     return;
   }
   std::cout << request.run << ": " << words << " (" << result.summary << "; waited "
@@ -77,16 +69,11 @@ void print_wait(const WaitRequest& request, const WaitResult& result, bool json)
 
 // ---- the table of a watch
 
-std::string text_of(const Json& row, const char* key) {
-  const auto found = row.find(key);
-  return found != row.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::string plain_lines(const Json& tick, Time now) {
-  std::string lines = to_iso8601(now) + "  " + text_of(tick, "summary") + "\n";
+  std::string lines = to_iso8601(now) + "  " + text_or(tick, "summary") + "\n";
   for (const Json& row : tick.value("runs", Json::array())) {
-    lines += "  " + text_of(row, "run") + "  " + text_of(row, "box") + "  " +
-             text_of(row, "verdict") + "  " + text_of(row, "summary") +
+    lines += "  " + text_or(row, "run") + "  " + text_or(row, "box") + "  " +
+             text_or(row, "verdict") + "  " + text_or(row, "summary") +
              (row.value("changed", false) ? "  (changed)" : "") + "\n";
   }
   return lines;
@@ -100,20 +87,20 @@ std::string table(const Json& tick, Time now, Seconds until_next) {
   };
   out << "rgt patrol  " << to_iso8601(now) << "  next look in " << to_words(until_next)
       << "  (Ctrl-C ends the watching, not the runs)\n"
-      << text_of(tick, "summary") << "\n\n";
+      << text_or(tick, "summary") << "\n\n";
   cell("RUN", kRun);
   cell("BOX", kBox);
   cell("VERDICT", kVerdict);
   out << "PROGRESS\n";
   for (const Json& row : tick.value("runs", Json::array())) {
-    cell(text_of(row, "run"), kRun);
-    cell(text_of(row, "box"), kBox);
-    cell(text_of(row, "verdict"), kVerdict);
-    const std::string progress = text_of(row, "progress");
-    out << clean_line(progress.empty() ? text_of(row, "summary") : progress, kProgress) << "\n";
+    cell(text_or(row, "run"), kRun);
+    cell(text_or(row, "box"), kBox);
+    cell(text_or(row, "verdict"), kVerdict);
+    const std::string progress = text_or(row, "progress");
+    out << clean_line(progress.empty() ? text_or(row, "summary") : progress, kProgress) << "\n";
   }
   for (const Json& step : tick.value("next", Json::array()))
-    out << "\nNext: " << clean_line(text_of(step, "say"), 200);
+    out << "\nNext: " << clean_line(text_or(step, "say"), 200);
   out << "\n";
   return out.str();
 }

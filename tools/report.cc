@@ -10,19 +10,6 @@ namespace {
 
 constexpr std::size_t kTextLimit = 4096;  // bytes: agents pay for each; details are in the JSON
 
-Json next_to_json(const std::vector<NextStep>& steps) {
-  Json next = Json::array();
-  for (const NextStep& step : steps) {
-    Json entry{{"say", step.say}};
-    if (!step.tool.empty()) {
-      entry["tool"] = step.tool;
-      entry["arguments"] = step.arguments.is_null() ? Json::object() : step.arguments;
-    }
-    next.push_back(std::move(entry));
-  }
-  return next;
-}
-
 // Cuts on a line border, and says so.
 std::string bounded(std::string text) {
   constexpr std::string_view kMore =
@@ -63,13 +50,22 @@ ToolResult Report::finish() const {
   Json structured = fields_;
   structured["summary"] = summary_;
   structured["verdict"] = verdict_;
-  structured["next"] = next_to_json(next_);
+  structured["next"] = Json::array();
+  for (const NextStep& step : next_) structured["next"].push_back(next_to_json(step));
   Json references = Json::array();
   for (const std::string& id : references_) {
     references.push_back({{"id", id}, {"uri", handbook_.find_entry(id)->uri}});
   }
   structured["references"] = std::move(references);
   return ToolResult{std::move(structured), text(), false, exit_};
+}
+
+Json next_to_json(const NextStep& step) {
+  Json entry{{"say", step.say}};
+  if (step.tool.empty()) return entry;
+  entry["tool"] = step.tool;
+  entry["arguments"] = step.arguments.is_null() ? Json::object() : step.arguments;
+  return entry;
 }
 
 ToolResult usage_error(const Error& error) {

@@ -20,6 +20,8 @@ struct NextStep {
   Json arguments = nullptr;  // for `tool`
 };
 
+Json next_to_json(const NextStep& step);
+
 class Report {
  public:
   Report(const Handbook& handbook, std::string verdict)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tools/runs_seen.h"
 
-#include <cstdio>
-
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "tools/boxes_seen.h"
@@ -99,12 +97,6 @@ BoxLook look_at_box(Environment& environment, const std::string& box,
 
 namespace {
 
-std::string decimal(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, value < 10 ? "%.2f" : "%.0f", value);
-  return text;
-}
-
 Json numbers_to_json(const CellAssessment& cell) {
   const Progress& numbers = cell.numbers;
   Json json = Json::object();
@@ -131,10 +123,10 @@ std::string pace_words(const CellAssessment& cell) {
   const Progress& numbers = cell.numbers;
   std::vector<std::string> words;
   const auto of = [](const auto& total) { return total ? "/" + std::to_string(*total) : ""; };
-  if (numbers.epoch) words.push_back("epoch " + decimal(*numbers.epoch) + of(numbers.epochs));
+  if (numbers.epoch) words.push_back("epoch " + short_number(*numbers.epoch) + of(numbers.epochs));
   if (numbers.step) words.push_back("step " + std::to_string(*numbers.step) + of(numbers.steps));
   if (const auto now = cell.memory.pace.rates().now)
-    words.push_back("measured " + decimal(*now * 3600) + " an hour");
+    words.push_back("measured " + short_number(*now * 3600) + " an hour");
   if (cell.left_seconds)
     words.push_back("about " + to_words(Seconds(*cell.left_seconds)) + " left");
   return join(words, ", ");

@@ -253,6 +253,12 @@ std::optional<std::string> base64_decode(std::string_view text) {
   return bytes;
 }
 
+std::string short_number(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, value < 10 ? "%.2f" : "%.0f", value);
+  return text;
+}
+
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array<const char*, 6> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   double value = static_cast<double>(bytes);

@@ -43,6 +43,7 @@ std::optional<double> parse_double(std::string_view text);  // finite values onl
 std::string base64_encode(std::string_view bytes);
 std::optional<std::string> base64_decode(std::string_view text);  // strict alphabet and padding
 
+std::string short_number(double value);  // "0.41", "31200": two decimals below ten, none above
 std::string human_bytes(std::uint64_t bytes);  // "1.5 GiB": binary units, one decimal
 
 // Levenshtein's distance, or bound + 1 as soon as it is known to be larger than `bound`.

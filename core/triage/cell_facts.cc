@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/triage/box_time.h"
 
 namespace rgt {
 namespace {
@@ -28,10 +29,6 @@ constexpr std::uint64_t kDiskLeast = 1ull << 30;
 constexpr std::uint64_t kToyDisk = 20ull << 30;
 // 90 %: one more loader worker or one more checkpoint buffer away from the limit.
 constexpr double kMemoryShare = 0.90;
-
-// Seconds since 1970 within 34,000 years: sums of such times cannot overflow, whatever the box
-// said.
-std::int64_t sane(std::int64_t time) { return std::clamp<std::int64_t>(time, 0, 1LL << 40); }
 
 std::string percent(double share) {
   const auto tenths = static_cast<std::int64_t>(share * 1000 + 0.5);
@@ -93,7 +90,7 @@ void note_pressure(const RunReading& run, CellFacts& facts) {
 void note_heartbeat(const JobSpec& job, const RunReading& run, std::int64_t box_time,
                     CellFacts& facts) {
   if (run.heartbeats.empty()) return;
-  facts.heartbeat_age = std::max<std::int64_t>(0, box_time - sane(run.heartbeats.back().time));
+  facts.heartbeat_age = std::max<std::int64_t>(0, box_time - sane_time(run.heartbeats.back().time));
   facts.heartbeat_stale =
       facts.heartbeat_age > kBeatsMissed * std::max(1, job.heartbeat_seconds) + kBeatsGrace;
 }
@@ -106,7 +103,8 @@ std::int64_t usable(std::int64_t file_time, std::int64_t box_time) {
 
 void note_movement(const CellMemory* memory, std::int64_t box_time, CellFacts& facts) {
   const CellReading& reading = facts.reading;
-  const std::int64_t before = memory == nullptr ? 0 : std::min(sane(memory->last_change), box_time);
+  const std::int64_t before =
+      memory == nullptr ? 0 : std::min(sane_time(memory->last_change), box_time);
   const std::int64_t log_time = usable(reading.log_mtime, box_time);
   const std::int64_t write_time = usable(reading.newest_write, box_time);
   facts.log_moved = reading.log_rotated || !reading.log_bytes.empty();
@@ -130,7 +128,7 @@ bool saw_cell(const CellMemory* memory) {
 
 CellFacts measure_cell(const JobSpec& job, const RunReading& run, std::string_view cell,
                        std::int64_t box_clock, const CellMemory* memory) {
-  const std::int64_t box_time = sane(box_clock);
+  const std::int64_t box_time = sane_time(box_clock);
   CellFacts facts;
   facts.folder = run.folder_exists;
   facts.seen_before = saw_cell(memory);
@@ -146,7 +144,7 @@ CellFacts measure_cell(const JobSpec& job, const RunReading& run, std::string_vi
   CellReading& reading = facts.reading;
   for (std::int64_t* time :
        {&reading.started_at, &reading.ended_at, &reading.log_mtime, &reading.newest_write}) {
-    *time = sane(*time);
+    *time = sane_time(*time);
   }
   facts.life = facts.older_boot ? Life::ended : reading.life;
   if (reading.started_at > 0 && reading.started_at <= box_time) {
@@ -214,7 +212,7 @@ FailureEvidence evidence_of(const JobSpec& job, const RunReading& run, const Cel
   std::uint64_t inodes = run.inodes_free;
   std::vector<Heartbeat> during;  // from one beat before the start to two after the end
   for (const Heartbeat& heartbeat : run.heartbeats) {
-    const std::int64_t time = sane(heartbeat.time);
+    const std::int64_t time = sane_time(heartbeat.time);
     if (reading.started_at > 0 && time < reading.started_at - beat) continue;
     if (end > 0 && time > end + 2 * beat) continue;
     during.push_back(heartbeat);

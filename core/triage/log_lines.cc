@@ -137,4 +137,12 @@ std::vector<LogLine> read_log_lines(std::string_view raw) {
   return lines;
 }
 
+std::optional<std::string_view> LinesFromEnd::next() {
+  if (rest_.empty()) return {};
+  const std::size_t end = rest_.find_last_of("\r\n");
+  const std::string_view line = rest_.substr(end == std::string_view::npos ? 0 : end + 1);
+  rest_ = rest_.substr(0, end == std::string_view::npos ? 0 : end);
+  return line;
+}
+
 }  // namespace rgt

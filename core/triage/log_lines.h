@@ -3,7 +3,9 @@
 // output and with the last sign of progress marked. Knows shapes, not causes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,5 +32,16 @@ struct LogLine {
 // Only the last kTriageBytes are looked at. A carriage return ends a line as a line feed does: what
 // a progress bar wrote over was said too.
 std::vector<LogLine> read_log_lines(std::string_view raw);
+
+// The lines of a log's last kTriageBytes as they are, the last one first.
+class LinesFromEnd {
+ public:
+  explicit LinesFromEnd(std::string_view raw)
+      : rest_(raw.substr(raw.size() - std::min(raw.size(), kTriageBytes))) {}
+  std::optional<std::string_view> next();  // nothing: that was the first
+
+ private:
+  std::string_view rest_;
+};
 
 }  // namespace rgt

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/triage/notes.h"
 
-#include <cstdio>
-
 #include "core/base/clock.h"
 #include "core/base/text.h"
 #include "core/triage/cell_facts.h"
@@ -26,11 +24,6 @@ constexpr double kDrop = 0.6;
 // A day ahead, where nobody knows when the run will be through.
 constexpr std::int64_t kSoon = 24 * 3600;
 
-std::string decimal(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, value < 10 ? "%.2f" : "%.0f", value);
-  return text;
-}
 std::string percent(double share) {
   return std::to_string(static_cast<int>(share * 100 + 0.5)) + " %";
 }
@@ -75,7 +68,7 @@ void note_host(const CellFacts& facts, const RunReading& run, std::vector<Note>&
       *used < kOurShare * static_cast<double>(sample.cpus)) {
     notes.push_back({"busy_host",
                      "the host's CPUs are " + percent(share(sample.busy_ticks)) +
-                         " busy, and this cell uses " + decimal(*used) + " of " +
+                         " busy, and this cell uses " + short_number(*used) + " of " +
                          std::to_string(sample.cpus) + ": it is others' work",
                      {"U41"}});
   }
@@ -98,7 +91,7 @@ void note_host(const CellFacts& facts, const RunReading& run, std::vector<Note>&
     notes.push_back({"silent_but_computing",
                      "silent for " + time(facts.quiet_for) + ", but its " +
                          std::to_string(facts.reading.effort->processes) + " processes use " +
-                         decimal(*used) +
+                         short_number(*used) +
                          " CPUs: a long computation without output, or ranks that spin while they "
                          "wait for one another",
                      {"D20", "T21"}});
@@ -109,8 +102,8 @@ void note_pace(const Pace& now, std::vector<Note>& notes) {
   const PaceRates rates = now.rates();
   if (!rates.now || !rates.before || *rates.now >= kDrop * *rates.before) return;
   notes.push_back({"throughput_drop",
-                   "slower than before: " + decimal(*rates.now * 60) + " a minute now, " +
-                       decimal(*rates.before * 60) + " before",
+                   "slower than before: " + short_number(*rates.now * 60) + " a minute now, " +
+                       short_number(*rates.before * 60) + " before",
                    {"T1", "U23"}});
 }
 

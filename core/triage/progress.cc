@@ -12,6 +12,7 @@
 #include "core/base/result.h"
 #include "core/base/text.h"
 #include "core/triage/log_lines.h"
+#include "core/triage/person_pattern.h"
 
 namespace rgt {
 namespace {
@@ -198,20 +199,14 @@ ProgressPattern& ProgressPattern::operator=(ProgressPattern&&) noexcept = defaul
 ProgressPattern::~ProgressPattern() = default;
 
 Result<ProgressPattern> ProgressPattern::parse(std::string_view pattern) {
-  constexpr std::size_t kPatternBytes = 500;        // a person typed it
-  constexpr std::int64_t kPatternMemory = 1 << 20;  // bytes of RE2's program; refuses x{1000}{1000}
   constexpr int kGroups = 12;
   const std::string hint =
       "write RE2 with named groups, for instance \"it (?P<step>\\d+) of (?P<steps>\\d+)\"";
-  if (pattern.empty() || pattern.size() > kPatternBytes)
-    return Error{Code::invalid_argument, "pattern: expected 1 to 500 bytes", hint};
-  RE2::Options options(RE2::Quiet);
-  options.set_max_mem(kPatternMemory);
+  auto compiled = compile_person_pattern(pattern, "pattern", hint);
+  if (!compiled) return compiled.error();
   ProgressPattern result;
-  result.compiled_->expression = std::make_unique<RE2>(piece(pattern), options);
+  result.compiled_->expression = std::move(*compiled);
   const RE2& expression = *result.compiled_->expression;
-  if (!expression.ok())
-    return Error{Code::invalid_argument, "pattern: " + clean_line(expression.error(), 200), hint};
   for (const auto& [name, index] : expression.NamedCapturingGroups()) {
     static const std::array kNames{"step", "steps", "epoch", "epochs", "loss", "rate"};
     if (std::find(kNames.begin(), kNames.end(), name) == kNames.end())
@@ -253,13 +248,12 @@ Progress read_progress(std::string_view log_bytes, const ProgressPattern* given)
   // An epoch's line may stand before a bar that was redrawn so often; older lines are history.
   constexpr int kProgressLines = 400;
   constexpr std::size_t kLineBytes = 1000;
-  if (log_bytes.size() > kTriageBytes) log_bytes.remove_prefix(log_bytes.size() - kTriageBytes);
   Progress progress;
-  for (int lines = 0; !log_bytes.empty() && lines < kProgressLines; ++lines) {
-    const std::size_t end = log_bytes.find_last_of("\r\n");
-    const std::size_t start = end == std::string_view::npos ? 0 : end + 1;
-    const std::string line = clean_line(log_bytes.substr(start), kLineBytes);
-    log_bytes = log_bytes.substr(0, start == 0 ? 0 : end);
+  LinesFromEnd lines(log_bytes);
+  for (int seen = 0; seen < kProgressLines; ++seen) {
+    const auto raw = lines.next();
+    if (!raw) break;
+    const std::string line = clean_line(*raw, kLineBytes);
     if (given != nullptr) {
       if (const auto found = given->match(line)) complete(progress, *found);
     } else if (is_progress_line(line)) {
@@ -271,13 +265,9 @@ Progress read_progress(std::string_view log_bytes, const ProgressPattern* given)
 }
 
 std::string last_progress(std::string_view log_bytes) {
-  if (log_bytes.size() > kTriageBytes) log_bytes.remove_prefix(log_bytes.size() - kTriageBytes);
-  while (!log_bytes.empty()) {
-    const std::size_t end = log_bytes.find_last_of("\r\n");
-    const std::size_t start = end == std::string_view::npos ? 0 : end + 1;
-    const std::string line = clean_line(log_bytes.substr(start), kProgressBytes);
+  for (LinesFromEnd lines(log_bytes); const auto raw = lines.next();) {
+    std::string line = clean_line(*raw, kProgressBytes);
     if (is_progress_line(line)) return line;
-    log_bytes = log_bytes.substr(0, start == 0 ? 0 : end);
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/base/text.h"
+#include "core/triage/box_time.h"
 
 namespace rgt {
 namespace {
@@ -16,8 +17,6 @@ constexpr std::size_t kLeastBeats = 3;
 constexpr double kNoise = 1.0 / 2000;
 constexpr double kHour = 3600;
 
-// Within 34,000 years: differences cannot overflow, whatever the box said.
-std::int64_t sane(std::int64_t time) { return std::clamp<std::int64_t>(time, 0, 1LL << 40); }
 // A year: further ahead a straight line means nothing.
 constexpr double kFarthest = 365 * 86400.0;
 
@@ -71,16 +70,16 @@ Trends trends_of(const RunReading& run, std::int64_t box_time) {
   Trends trends;
   const std::vector<Heartbeat>& beats = run.heartbeats;
   if (beats.size() < kLeastBeats) return trends;
-  const std::int64_t begin = sane(beats.front().time);
-  const std::int64_t end = sane(beats.back().time);
+  const std::int64_t begin = sane_time(beats.front().time);
+  const std::int64_t end = sane_time(beats.back().time);
   trends.span_seconds = end - begin;
   const bool fresh =
-      std::abs(sane(box_time) - end) <= std::max<std::int64_t>(trends.span_seconds, 600);
+      std::abs(sane_time(box_time) - end) <= std::max<std::int64_t>(trends.span_seconds, 600);
   if (trends.span_seconds < kLeastSpan || !fresh) return trends;
   std::vector<Sample> disk, inodes, memory;
   std::int64_t gpu_sum = 0, gpu_beats = 0;
   for (const Heartbeat& beat : beats) {
-    const auto time = static_cast<double>(sane(beat.time) - begin);
+    const auto time = static_cast<double>(sane_time(beat.time) - begin);
     disk.push_back({time, static_cast<double>(beat.disk_free_bytes)});
     inodes.push_back({time, static_cast<double>(beat.inodes_free)});
     if (beat.memory_bytes > 0) memory.push_back({time, static_cast<double>(beat.memory_bytes)});

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/triage/box_time.h"
 #include "core/triage/cell_facts.h"
 #include "core/triage/decision_table.h"
 #include "core/triage/progress.h"
@@ -229,7 +230,7 @@ std::string_view verdict_name(Verdict verdict) {
 RunAssessment assess(const JobSpec& job, const RunReading& reading, std::int64_t box_clock,
                      const std::vector<CellMemory>& memory, const ProgressPattern* pattern) {
   // Within 34,000 years: sums of box times cannot overflow, whatever the box said.
-  const std::int64_t box_time = std::clamp<std::int64_t>(box_clock, 0, 1LL << 40);
+  const std::int64_t box_time = sane_time(box_clock);
   RunAssessment run;
   run.run = job.run;
   for (const CellSpec& spec : job.cells) {
