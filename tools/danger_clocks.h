@@ -17,8 +17,8 @@ struct BoxTimes {
   bool answers = true;  // now
 };
 
-// One sentence per clock that may be running and has used up a quarter of its time or more; for a
-// box that does not answer every `off` clock, for whoever reads it may be the first to know.
+// One sentence per clock that may be running and has used up three quarters of its time or more;
+// for a box that does not answer every `off` clock, for whoever reads it may be the first to know.
 std::vector<std::string> clocks_running_out(const Profile& profile, const BoxTimes& box, Time now);
 
 }  // namespace rgt

@@ -4,9 +4,11 @@
 #include "tools/patrol_tick.h"
 
 #include <algorithm>
-#include <future>
+#include <atomic>
 #include <map>
+#include <mutex>
 
+#include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "tools/danger_clocks.h"
 #include "tools/pulled.h"
@@ -23,7 +25,9 @@ constexpr std::int64_t kSoonTickSeconds = 300;
 // A run that is through in ten minutes is looked at then, but nothing is looked at every second.
 constexpr std::int64_t kLeastTickSeconds = 60;
 constexpr std::int64_t kAfterTheEnd = 30;  // the supervisor writes its marker within seconds
-constexpr std::size_t kBoxesAtOnce = 32;   // threads; each only waits for its box
+// Threads, each of which only waits for its box: a provider's outage makes all of them silent at
+// once.
+constexpr std::size_t kBoxesAtOnce = 256;
 
 Card card() {
   return Card{
@@ -48,25 +52,25 @@ Card card() {
 using ByBox = std::map<std::string, std::vector<RunRecord>>;
 
 // Boxes are looked at side by side: a silent one delays the answer by its own deadline, not the
-// sum.
+// sum, and keeps only its own thread. The looks come in the order of the boxes' names.
 std::vector<BoxLook> look_at_all(Environment& environment, const ByBox& boxes, const Call& call) {
-  std::vector<BoxLook> looks;
-  std::vector<std::future<BoxLook>> waiting;
-  const auto collect = [&] {
-    for (std::future<BoxLook>& future : waiting) looks.push_back(future.get());
-    waiting.clear();
-    call.report(
-        static_cast<double>(looks.size()), static_cast<double>(boxes.size()),
-        std::to_string(looks.size()) + " of " + std::to_string(boxes.size()) + " boxes looked at");
+  std::vector<const ByBox::value_type*> asked;
+  for (const auto& box : boxes) asked.push_back(&box);
+  std::vector<BoxLook> looks(asked.size());
+  std::atomic<std::size_t> next = 0;
+  std::mutex reporting;
+  std::size_t answered = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < asked.size(); i = next++) {
+      looks[i] = look_at_box(environment, asked[i]->first, asked[i]->second, call);
+      const std::scoped_lock lock(reporting);
+      ++answered;
+      call.report(
+          static_cast<double>(answered), static_cast<double>(asked.size()),
+          std::to_string(answered) + " of " + std::to_string(asked.size()) + " boxes looked at");
+    }
   };
-  for (const auto& [box, records] : boxes) {
-    waiting.push_back(
-        std::async(std::launch::async, [&environment, &call, &box = box, &records = records] {
-          return look_at_box(environment, box, records, call);
-        }));
-    if (waiting.size() == kBoxesAtOnce) collect();
-  }
-  collect();
+  wait_in_parallel(std::min(asked.size(), kBoxesAtOnce), work);
   return looks;
 }
 
@@ -249,11 +253,11 @@ void add_clocks(Environment& environment, const BoxLook& box, const std::vector<
   const auto profile = environment.handbook.profile(records[0].profile);
   const auto known = environment.ledger->find_box(box.box);
   if (!profile || !known || !known->has_value()) return;
-  BoxTimes times{(*known)->first_seen, (*known)->last_seen, box.reading.ok()};
   // A box is rented anew under an old name: its session began with the oldest run still open on it.
-  times.first_met = records[0].created;
-  for (const RunRecord& record : records)
-    times.first_met = std::min(times.first_met, record.created);
+  const auto oldest = std::min_element(
+      records.begin(), records.end(),
+      [](const RunRecord& a, const RunRecord& b) { return a.created < b.created; });
+  const BoxTimes times{oldest->created, (*known)->last_seen, box.reading.ok()};
   for (const std::string& words : clocks_running_out(**profile, times, call.now)) {
     clocks.push_back({{"box", box.box}, {"text", words}});
     report.add_line(box.box + ": " + words);
@@ -286,7 +290,11 @@ void summarise(const Tally& tally, Report& report) {
   if (end) {
     summary += tally.ended == 0 ? ". Nothing to patrol."
                                 : ". All runs have ended: verify, then end the patrol.";
-    report.add_next({"remove the recurring patrol: nothing is left to watch", "", nullptr});
+    report.add_next({tally.trouble == 0
+                         ? "remove the recurring patrol: nothing is left to watch"
+                         : "nothing runs any more: remove the recurring patrol, unless a run is "
+                           "started again",
+                     "", nullptr});
   }
   report.set_summary(summary);
   report.set_verdict(tally.trouble > 0       ? "attention"

@@ -2,12 +2,14 @@
 // What a tick says beyond the verdict, and the waits: on real runs of the local box.
 #include <csignal>
 #include <fstream>
+#include <latch>
 #include <thread>
 
 #include <catch2/catch.hpp>
 
 #include "tests/tools/workbench.h"
 #include "tools/danger_clocks.h"
+#include "tools/patrol_tick.h"
 #include "tools/wait_for_run.h"
 
 namespace rgt {
@@ -168,6 +170,62 @@ TEST_CASE("Times to wait are read with their unit, and anything else is named") 
     INFO(wrong);
     CHECK_FALSE(parse_duration(wrong).ok());
   }
+}
+
+TEST_CASE("A box that does not answer keeps no other box waiting") {
+  // All boxes but the last are silent until the last one was asked.
+  class WaitingBoxes final : public Boxes {
+   public:
+    explicit WaitingBoxes(std::string last) : last_(std::move(last)) {}
+    Result<std::shared_ptr<Shell>> shell(const std::string& box) override {
+      return std::shared_ptr<Shell>(std::make_shared<Waiting>(*this, box == last_));
+    }
+    Result<std::shared_ptr<Transfer>> transfer(const std::string&) override { return Error{}; }
+
+   private:
+    struct Waiting final : Shell {
+      Waiting(WaitingBoxes& owner, bool is_last) : owner_(owner), is_last_(is_last) {}
+      Result<ScriptOutcome> run(const ScriptCall&, std::stop_token) override {
+        if (is_last_) owner_.last_asked_.count_down();
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!owner_.last_asked_.try_wait()) {
+          if (std::chrono::steady_clock::now() > end)
+            return Error{Code::timeout, "the last box was never asked", ""};
+          std::this_thread::yield();
+        }
+        return Error{Code::unreachable, "no answer", ""};
+      }
+      std::string host_key() const override { return {}; }
+      WaitingBoxes& owner_;
+      const bool is_last_;
+    };
+    const std::string last_;
+    std::latch last_asked_{1};
+  };
+
+  Workbench bench;
+  const Time now = bench.clock().now();
+  constexpr int kBoxes = 100;
+  const std::string spec = canonical_job(*parse_job(bench.job("r", {"true"}, {"m"})["job"].dump()));
+  for (int i = 0; i < kBoxes; ++i) {
+    const std::string name = "b" + std::to_string(1000 + i);
+    REQUIRE(bench.ledger().claim_run({.run = name, .box = name, .spec = spec}, now));
+    REQUIRE(bench.ledger().run_started(name, "/runs/" + name, "nohup", "", "", false, now));
+  }
+  WaitingBoxes boxes("b" + std::to_string(1000 + kBoxes - 1));
+  Environment environment{.clock = bench.clock(),
+                          .boxes = boxes,
+                          .handbook = bench.environment().handbook,
+                          .ledger = &bench.ledger()};
+  const Tool tool = patrol_tick_tool(environment);
+  int answered = 0;
+  Call call{.now = now};
+  call.progress = [&](double, double, const std::string&) { ++answered; };
+  const ToolResult tick = tool.run(Json::object(), call);
+  INFO(tick.text);
+  CHECK(tick.text.find("never asked") == std::string::npos);
+  CHECK(tick.structured["runs"].size() == kBoxes);
+  CHECK(answered == kBoxes);
 }
 
 TEST_CASE("A tick tells of disk or inodes that run out, with the pace and the time") {
