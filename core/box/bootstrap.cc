@@ -5,6 +5,7 @@
 
 #include "core/base/text.h"
 #include "core/box/no_exec.h"
+#include "core/box/onbox.h"
 
 namespace rgt {
 
@@ -18,36 +19,12 @@ const std::string_view kBootstrap =
     "{ echo \"rgt: no usable dd\" >&2; exit 125; }; "
     "rgt_script=${rgt_script%x}; rgt_script=${rgt_script%?}; set --; "
     "while [ \"$rgt_count\" -gt 0 ]; do IFS= read -r rgt_word || exit 125; "
-    "rgt_word=$(printf %b \"$rgt_word\" && echo x) || exit 125; rgt_word=${rgt_word%x}; "
+    "case $rgt_word in %*) rgt_word=$(printf %b \"${rgt_word#%}\" && echo x) || exit 125; "
+    "rgt_word=${rgt_word%x};; *) rgt_word=${rgt_word#=};; esac; "
     "set -- \"$@\" \"$rgt_word\"; rgt_count=$((rgt_count - 1)); done; "
     "eval \"$rgt_script\"";
 
 const std::string kBootstrapCommand = "exec /bin/sh -c '" + std::string(kBootstrap) + "'";
-
-namespace {
-
-bool is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '/' || c == '_' || c == '-' || c == ':' || c == ',' || c == '=' || c == '+' ||
-         c == '@';
-}
-
-// For printf %b: \0ooo is the one escape for a byte that all shells agree on.
-void append_encoded(std::string_view value, std::string& out) {
-  for (const char c : value) {
-    if (is_plain(c)) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += "\\0";
-    out += static_cast<char>('0' + (byte >> 6));
-    out += static_cast<char>('0' + (byte >> 3 & 7));
-    out += static_cast<char>('0' + (byte & 7));
-  }
-}
-
-}  // namespace
 
 std::string bootstrap_stdin(const ScriptCall& call, std::string_view nonce) {
   // One byte more than the script: the newline that stands where the sentinel is cut off.
@@ -56,8 +33,7 @@ std::string bootstrap_stdin(const ScriptCall& call, std::string_view nonce) {
   bytes += call.script;
   bytes += '\n';
   for (const std::string& argument : call.args) {
-    append_encoded(argument, bytes);
-    bytes += '\n';
+    bytes += onbox_word(argument) + '\n';
   }
   bytes += call.input;
   return bytes;

@@ -15,8 +15,7 @@ namespace rgt {
 //   line 1: "<script bytes> <number of args> <nonce>"; the nonce is echoed on a line of its own, so
 //   that whatever a chatty login shell printed before it can be told from the answer
 //   then the script, exactly that many bytes
-//   then one line per arg, encoded for printf %b (backslash and every byte outside a small safe set
-//   as \0ooo), decoded on the box without eval
+//   then one line per arg, an onbox_word (onbox.h), decoded on the box without eval
 //   then the rest: the script's own stdin
 extern const std::string_view kBootstrap;
 extern const std::string kBootstrapCommand;  // exec /bin/sh -c '<kBootstrap>'; no ' inside it

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "core/box/fields.h"
 
+#include "core/base/digest.h"
 #include "core/base/text.h"
 
 namespace rgt {
@@ -127,6 +128,14 @@ void AnswerReader::fail(std::string_view expected) {
                      std::string(expected) + ", found '" + clean_line(words, kShown) + "'",
                  "ask again; if it stays, something on the box writes into our answers (a login "
                  "banner, a wrapper around sh) or the box's sh is broken"};
+}
+
+std::string read_machine_id(AnswerReader& answer) {
+  answer.take("machine", 1);
+  std::string said = answer.text(0);
+  if (said.empty()) return {};
+  if (const std::size_t slash = said.find('/'); slash != std::string::npos) said[slash] = '\n';
+  return sha256_hex(said);
 }
 
 }  // namespace rgt

@@ -52,4 +52,7 @@ class AnswerReader {
   std::optional<Error> error_ = {};
 };
 
+// The line "machine ID/UUID" as the digest that a machine is known by; empty where it says neither.
+std::string read_machine_id(AnswerReader& answer);
+
 }  // namespace rgt

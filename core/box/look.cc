@@ -196,8 +196,7 @@ Result<Reading> parse_look(std::string_view text) {
   reading.box_time = answer.integer(0, 0, kMaxTime);
   answer.take("boot", 1);
   reading.boot_id = clean_line(answer.text(0), 64);
-  answer.take("machine", 1);
-  reading.machine_id = clean_line(answer.text(0), 64);
+  reading.machine_id = read_machine_id(answer);
   while (answer.at("gpu") && reading.gpus.size() < kMaxGpus) {
     answer.take("gpu", 1);
     reading.gpus.push_back(clean_line(answer.text(0), kGpuLine));

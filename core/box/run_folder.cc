@@ -124,8 +124,7 @@ Result<StartReport> read_start(std::string_view text, const JobSpec& job) {
   report.detach = answer.raw(0) == "-" ? "" : clean_line(answer.raw(0), 16);
   answer.take("supervisor", 2);
   report.supervisor = std::to_string(answer.number(0)) + " " + std::to_string(answer.number(1));
-  answer.take("machine", 1);
-  report.machine_id = clean_line(answer.text(0), 64);
+  report.machine_id = read_machine_id(answer);
   while (answer.at("cell") && report.cells_started.size() < kMaxCells) {
     answer.take("cell", 1);
     report.cells_started.push_back(answer.name(0));

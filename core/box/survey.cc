@@ -45,7 +45,7 @@ void read_machine(AnswerReader& answer, Survey& survey) {
   answer.take("time", 1);
   survey.box_time = answer.integer(0, 0, 1ll << 40);
   survey.boot_id = read_text(answer, "boot");
-  survey.machine_id = read_text(answer, "machine");
+  survey.machine_id = read_machine_id(answer);
   survey.os = read_text(answer, "os");
   survey.kernel = read_text(answer, "kernel");
   survey.user = read_text(answer, "user");

@@ -18,6 +18,11 @@ if [ -r /proc/sys/kernel/random/boot_id ]; then
   IFS= read -r boot_id </proc/sys/kernel/random/boot_id
 fi
 
+seconds_up() {  # sets uptime, the box's seconds since boot: a clock that costs no fork
+  uptime=0
+  [ ! -r /proc/uptime ] || IFS='. ' read -r uptime uptime_rest </proc/uptime
+}
+
 # read_process PID: sets parent, pgid, sid and start_time; fails if no such process is alive.
 # The command name in /proc/PID/stat may hold spaces, parentheses and newlines, so all up to the
 # last ")" is dropped. A zombie has ended; only its parent has not asked yet.
@@ -271,13 +276,8 @@ memory_numbers() {
   done <"$biting/$events_file"
 }
 
-machine_id() {  # sets machine: the digest of what stays the same as long as it is this machine
-  machine=
-  read_line /etc/machine-id && machine_text=$line
+machine_id() {  # sets machine to what stays the same as long as it is this machine: "ID/UUID"
+  read_line /etc/machine-id && machine=$line
   read_line /sys/class/dmi/id/product_uuid
-  [ -z "$line" ] || machine_text="${machine_text:+$machine_text
-}$line"
-  [ -n "$machine_text" ] || return 0
-  machine=$(printf %s "$machine_text" | sha256sum 2>/dev/null)
-  machine=${machine%% *}
+  [ -z "$line" ] || machine="${machine:+$machine/}$line"
 }

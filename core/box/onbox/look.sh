@@ -51,10 +51,17 @@ say_log() {  # say_log CELL_DIR: only the bytes that are new, and of those the n
 # look is 20 s old, so that many slow disks cannot make it miss its deadline.
 newest_write_below() {
   newest=0
-  [ -d "$1" ] && [ $(($(date +%s) - began)) -lt 20 ] || return 0
-  newest=$(bounded 5 find "$1/." -maxdepth 8 -type f -exec stat -c %Y -- {} + 2>/dev/null |
-    head -n 5000 | sort -n | tail -n 1)
-  is_number "$newest" || newest=0
+  [ -d "$1" ] || return 0
+  seconds_up
+  [ $((uptime - uptime_at_begin)) -lt 20 ] || return 0
+  newest=$(bounded 5 find "$1/." -maxdepth 8 -type f -exec stat -c %Y -- {} + 2>/dev/null | {
+    newest=0 files=0
+    while read -r written && [ "$files" -lt 5000 ]; do
+      files=$((files + 1))
+      if is_number "$written" && [ "$written" -gt "$newest" ]; then newest=$written; fi
+    done
+    printf %s "$newest"
+  })
 }
 
 count_artifacts() {  # count_artifacts CELL: sets present, expected, write_path
@@ -215,14 +222,19 @@ say_heartbeat() {  # say_heartbeat LINE; a line torn by a full disk is left out
 }
 # The last five, and before them ever sparser ones: with a beat each 30 s they reach back 8 hours.
 say_heartbeats() {
-  beats=0
+  beats=0 oldest=5 wanted=
   [ -r "$folder/rgt/heartbeats" ] || return 0
   beats=$(wc -l <"$folder/rgt/heartbeats") && beats=$((beats))
-  for back in 960 480 240 120 60 30 15 8; do
+  for back in 960 480 240 120 60 30 15 8; do  # line numbers of what the tail below prints
     [ "$beats" -ge "$back" ] || continue
-    say_heartbeat "$(tail -n "$back" "$folder/rgt/heartbeats" | head -n 1)"
+    [ -n "$wanted" ] || oldest=$back
+    wanted="$wanted$((oldest - back + 1))p;"
   done
-  tail -n 5 "$folder/rgt/heartbeats" | while IFS= read -r beat; do say_heartbeat "$beat"; done
+  if [ -n "$wanted" ]; then
+    tail -n "$oldest" "$folder/rgt/heartbeats" | sed -n "$wanted$((oldest - 4)),\$p"
+  else
+    tail -n 5 "$folder/rgt/heartbeats"
+  fi | while IFS= read -r beat; do say_heartbeat "$beat"; done
 }
 
 say_run() {
@@ -251,6 +263,8 @@ say_run() {
 
 printf 'rgt-look 1\n'
 began=$(date +%s)
+seconds_up
+uptime_at_begin=$uptime
 printf 'time %s\n' "$began"
 encode "$boot_id"
 printf 'boot %s\n' "$token"
