@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "core/box/ssh_config.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <vector>
 
 #include "core/base/text.h"
 
@@ -202,6 +205,22 @@ std::vector<std::string> proxy_arguments(const SshTarget& target, const SshSetti
   argv.insert(argv.end(),
               {"-W", (is_v6 ? "[" + target.host + "]" : target.host) + ":" + target.port, last});
   return argv;
+}
+
+Time last_mended(const SshTarget& target, const SshSettings& settings) {
+  std::vector<std::filesystem::path> files(target.identity_files.begin(),
+                                           target.identity_files.end());
+  files.insert(files.end(), target.known_hosts_files.begin(), target.known_hosts_files.end());
+  files.push_back(settings.config_file.empty() ? variable("HOME") + "/.ssh/config"
+                                               : settings.config_file.string());
+  Time newest = {};
+  for (const std::filesystem::path& file : files) {
+    struct stat facts = {};
+    if (::stat(file.c_str(), &facts) != 0) continue;
+    newest = std::max(newest, Time(Seconds(facts.st_mtim.tv_sec)) +
+                                  Milliseconds(facts.st_mtim.tv_nsec / 1'000'000));
+  }
+  return newest;
 }
 
 }  // namespace rgt

@@ -54,4 +54,8 @@ std::vector<std::string> proxy_arguments(const SshTarget& target, const SshSetti
 // `ssh ALIAS` as a person would type it to get the same configuration.
 std::string ssh_command(const std::string& alias, const SshSettings& settings);
 
+// When a person last changed what decides here whether the box lets us in: the configuration, the
+// keys, the known hosts. The epoch if none of them is there.
+Time last_mended(const SshTarget& target, const SshSettings& settings);
+
 }  // namespace rgt

@@ -91,10 +91,11 @@ RedialBook::Page RedialBook::read(const std::string& address, Time now) const {
   return page;
 }
 
-Result<void> RedialBook::may_dial(const std::string& address, const std::string& box) const {
+Result<void> RedialBook::may_dial(const std::string& address, const std::string& box,
+                                  Time mended) const {
   const Time now = clock_.now();
   const Page page = read(address, now);
-  if (page.failures == 0 || now >= page.next) return {};
+  if (page.failures == 0 || now >= page.next || mended > page.last) return {};
   const auto left = std::chrono::ceil<Seconds>(page.next - now);
   return Error{page.code,
                box + " was not dialled: " + std::to_string(page.failures) +
@@ -102,7 +103,8 @@ Result<void> RedialBook::may_dial(const std::string& address, const std::string&
                    to_words(std::chrono::floor<Seconds>(now - page.last)) + " ago (" + page.words +
                    "); the next try is allowed at " +
                    to_iso8601(std::chrono::ceil<Seconds>(page.next)) + ", in " + to_words(left),
-               "mend the cause and call again then; knocking more often gets an address banned"};
+               "mend the cause and call again then (a change of the ssh configuration, a key or "
+               "known_hosts is tried at once); knocking more often gets an address banned"};
 }
 
 void RedialBook::failed(const std::string& address, const Error& why) {

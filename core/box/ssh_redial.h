@@ -22,8 +22,10 @@ class RedialBook {
   RedialBook(std::filesystem::path folder, const Clock& clock, std::function<double()> chance);
 
   // The Error has the code of the last failure, and says when the next try is allowed.
-  // `address`: what is dialled, "host:port"; `box`: for the message.
-  Result<void> may_dial(const std::string& address, const std::string& box) const;
+  // `address`: what is dialled, "host:port"; `box`: for the message. `mended`: when what decides
+  // over the success here (configuration, keys, known hosts) was last changed; a change since the
+  // last failure is worth one try at once.
+  Result<void> may_dial(const std::string& address, const std::string& box, Time mended = {}) const;
 
   // Counts only what a box or the way to it did: unreachable, auth_failed, host_key_*.
   void failed(const std::string& address, const Error& why);

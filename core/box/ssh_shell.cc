@@ -36,7 +36,8 @@ Result<void> SshShell::dial(const Patience& whole) {
   address_ = to_lower(target->host) + ":" + target->port;
   RedialBook* const book = settings_.redial.get();
   if (book != nullptr) {
-    if (auto allowed = book->may_dial(address_, alias_); !allowed) return allowed;
+    if (auto allowed = book->may_dial(address_, alias_, last_mended(*target, settings_)); !allowed)
+      return allowed;
   }
   auto connected = SshSession::connect(*target, settings_, processes_, patience);
   if (!connected) {

@@ -79,6 +79,18 @@ TEST_CASE("Refused keys wait long enough for the usual ban rule: five in ten min
   CHECK(refusals <= 4);
 }
 
+TEST_CASE(
+    "A change of the keys or the configuration since the failure is tried at once, and once") {
+  Desk desk;
+  desk.book.failed("box:22", kRefused);
+  desk.clock.time += Seconds(5);
+  const Time before = desk.clock.time - Seconds(60), since = desk.clock.time - Seconds(2);
+  CHECK_FALSE(desk.book.may_dial("box:22", "gpu", before).ok());
+  CHECK(desk.book.may_dial("box:22", "gpu", since).ok());
+  desk.book.failed("box:22", kRefused);  // it was not mended by that
+  CHECK_FALSE(desk.book.may_dial("box:22", "gpu", since).ok());
+}
+
 TEST_CASE("A box that is not dialled yet says why, how often it failed, and when it may be again") {
   Desk desk;
   for (int i = 0; i < 3; ++i) desk.book.failed("box:22", kDead);
