@@ -231,7 +231,7 @@ std::vector<std::string> HandbookLibrary::complete(const std::string& argument,
     for (const Profile& profile : environment_.handbook.profiles()) values.push_back(profile.name);
   } else if (argument == "entry") {
     for (const Section& section : environment_.handbook.sections()) {
-      if (environment_.handbook.find_entry(section.id) == &section) values.push_back(section.id);
+      if (section.is_entry()) values.push_back(section.id);
     }
   }
   return values;

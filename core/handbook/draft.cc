@@ -45,7 +45,7 @@ Result<DraftedEntry> draft_entry(const Handbook& handbook, const Draft& draft,
   std::uint64_t last = 0;
   std::set<std::string> families;
   for (const Section& section : handbook.sections()) {
-    if (handbook.find_entry(section.id) != &section) continue;
+    if (!section.is_entry()) continue;
     const std::size_t digits = section.id.find_last_not_of("0123456789") + 1;
     const std::string number = section.id.substr(digits);
     families.insert(section.id.substr(0, digits));

@@ -45,8 +45,6 @@ std::vector<Document> embedded_documents() {
   return documents;
 }
 
-bool is_entry_id(const std::string& id) { return !id.empty() && id[0] >= 'A' && id[0] <= 'Z'; }
-
 // Sections by their ids; an id that stands twice is an error.
 struct Entries {
   std::vector<Section> sections = {};
@@ -59,7 +57,7 @@ Result<std::unique_ptr<Entries>> entries_of(const std::vector<Document>& documen
     for (Section& section : sections_of(document)) entries->sections.push_back(std::move(section));
   }
   for (const Section& section : entries->sections) {
-    if (!is_entry_id(section.id)) continue;
+    if (!section.is_entry()) continue;
     const auto [place, fresh] = entries->by_id.emplace(to_lower(section.id), &section);
     if (!fresh) {
       return Error{Code::corrupt,
@@ -126,9 +124,13 @@ Result<std::unique_ptr<Handbook>> Handbook::load(const std::filesystem::path& ov
   }
   auto documents = documents_below(override_directory);
   if (!documents) return documents.error();
-  if (auto entries = entries_of(*documents); !entries) return entries.error();
-  if (auto profiles = profiles_of(*documents); !profiles) return profiles.error();
+  auto entries = entries_of(*documents);
+  if (!entries) return entries.error();
+  auto profiles = profiles_of(*documents);
+  if (!profiles) return profiles.error();
   parts->documents = std::move(*documents);
+  std::call_once(parts->entries_once, [&] { parts->made_entries = std::move(*entries); });
+  std::call_once(parts->profiles_once, [&] { parts->made_profiles = std::move(*profiles); });
   return std::unique_ptr<Handbook>(new Handbook(std::move(parts)));
 }
 

@@ -33,6 +33,8 @@ struct Section {
   std::string platform = {};  // the profile's name for sections of a profile, else empty
   std::string fix = {};       // first sentence of the "Fix" part, cleaned; may be empty
   std::string text = {};      // the whole section
+
+  bool is_entry() const { return !id.empty() && id[0] >= 'A' && id[0] <= 'Z'; }
 };
 
 struct Match {

@@ -11,6 +11,7 @@
 namespace rgt {
 
 extern const std::span<const EmbeddedFile> kSynonymFiles;
+extern const std::span<const EmbeddedFile> kAskedAsFiles;
 
 namespace {
 
@@ -19,6 +20,7 @@ constexpr double kSaturation = 1.2;
 constexpr double kLengthNorm = 0.6;
 constexpr float kTitleWeight = 3.0F;  // a word of the symptom says more than one of the explanation
 constexpr float kAlsoWeight = 2.0F;   // "Also searched as": other words for the symptom
+constexpr float kAskedWeight = 2.0F;  // asked_as.tsv: the same, but only for us to read
 constexpr double kTypoWeight = 0.6;   // a corrected word is a guess
 constexpr double kSynonymWeight = 0.7;
 constexpr double kPairWeight = 0.35;  // neighbours in the question that are neighbours in the title
@@ -143,14 +145,10 @@ void each_token(std::string_view lower, const Found& found) {
   if (word != std::string_view::npos) each_token_of_word(lower.substr(word), found);
 }
 
-bool is_entry(const Section& section) {
-  return !section.id.empty() && section.id[0] >= 'A' && section.id[0] <= 'Z';
-}
-
 // What of a section answers: an entry without its sources, a chapter without its entries.
 std::string_view own_text(const Section& section) {
   const std::string_view text = section.text;
-  return text.substr(0, text.find(is_entry(section) ? "\n**Source:**" : "\n### "));
+  return text.substr(0, text.find(section.is_entry() ? "\n**Source:**" : "\n### "));
 }
 
 // The platform whose own facts these are; what holds on any box over ssh is nobody's own.
@@ -164,6 +162,19 @@ std::string_view also_searched_as(std::string_view text) {
   if (at == std::string_view::npos) return {};
   text.remove_prefix(at + kMark.size());
   return text.substr(0, text.find('\n'));
+}
+
+// asked_as.tsv by id: a line is an id and phrases, with tabs between. '#' begins a remark.
+std::unordered_map<std::string_view, std::string_view> phrases_by_id() {
+  std::unordered_map<std::string_view, std::string_view> phrases;
+  for (const EmbeddedFile& file : kAskedAsFiles) {
+    for (const std::string_view line : split(file.text, '\n')) {
+      const std::size_t tab = line.find('\t');
+      if (tab != std::string_view::npos && !line.starts_with('#'))
+        phrases.emplace(line.substr(0, tab), line.substr(tab + 1));
+    }
+  }
+  return phrases;
 }
 
 std::uint64_t letters_of(std::string_view word) {
@@ -190,6 +201,7 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
   terms_by_text_.reserve(kTermsExpected);
   terms_.reserve(kTermsExpected);
   double total = 0;
+  const auto asked_as = phrases_by_id();
   for (SectionId i = 0; i < sections.size(); ++i) {
     lengths_.push_back(0);
     const std::string_view text = own_text(sections[i]);
@@ -197,7 +209,9 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
     add(i, text, 1, false);
     add(i, also_searched_as(text), kAlsoWeight, true);
     total += lengths_.back();
-    if (is_entry(sections[i])) entries_.emplace(to_lower(sections[i].id), i);
+    if (const auto asked = asked_as.find(sections[i].id); asked != asked_as.end())
+      add_phrases(i, asked->second);
+    if (sections[i].is_entry()) entries_.emplace(to_lower(sections[i].id), i);
   }
   if (!sections.empty())
     average_length_ = std::max(1.0, total / static_cast<double>(sections.size()));
@@ -235,6 +249,14 @@ void SearchIndex::add(SectionId section, std::string_view text, float weight, bo
     if (!pair.empty()) count(pair += token);
     pair.assign(token).append(" ");
   });
+}
+
+// They lengthen no section: an entry that is asked for in many ways is no less about each of them.
+void SearchIndex::add_phrases(SectionId section, std::string_view phrases) {
+  const float length = lengths_[section];
+  for (const std::string_view phrase : split(phrases, '\t'))
+    add(section, phrase, kAskedWeight, true);
+  lengths_[section] = length;
 }
 
 void SearchIndex::weigh_terms() {
@@ -464,19 +486,19 @@ std::vector<Match> SearchIndex::find(std::string_view words, std::string_view pl
   for (std::size_t i = 0; i < sections_.size(); ++i) {
     const Section& section = sections_[i];
     const bool one_of_several = scores.asked > 1 && scores.words[i] < 2;
-    const double share = !is_entry(section) ? kCoverageOfChapter
-                         : one_of_several   ? kCoverageOfOne
-                         : named.empty()    ? kCoverage
-                                            : kCoverageNamed;
+    const double share = !section.is_entry() ? kCoverageOfChapter
+                         : one_of_several    ? kCoverageOfOne
+                         : named.empty()     ? kCoverage
+                                             : kCoverageNamed;
     const bool strong =
-        is_entry(section) && scores.score[i] >= kStrongScore && scores.words[i] >= kStrongWords;
+        section.is_entry() && scores.score[i] >= kStrongScore && scores.words[i] >= kStrongWords;
     if (scores.score[i] <= 0 || (!strong && scores.covered[i] < share * scores.worth)) continue;
     const std::string_view own = owner(section);
     if (!platform.empty() && !own.empty() && own != platform) continue;
     if (std::any_of(matches.begin(), matches.begin() + static_cast<std::ptrdiff_t>(ids),
                     [&](const Match& match) { return match.section == &section; }))
       continue;
-    double factor = is_entry(section) ? 1 : kChapterWeight;
+    double factor = section.is_entry() ? 1 : kChapterWeight;
     if (!own.empty() && platform.empty()) {
       const bool same = std::find(named.begin(), named.end(), own) != named.end();
       factor *= same ? kSamePlatform : named.empty() ? kNoPlatform : kOtherPlatform;

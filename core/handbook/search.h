@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Search: BM25 over words and pairs of CJK characters, with ids first, titles heavier than text,
-// synonyms (synonyms.tsv), pairs of neighbouring words, and forgiveness for a misspelt word.
-// Immutable after it was built; safe from any thread. Budget: the index in 20 ms, a lookup in 1 ms
-// (bench/handbook_search.cc measures both).
+// synonyms (synonyms.tsv), how people ask for an entry (asked_as.tsv), pairs of neighbouring words,
+// and forgiveness for a misspelt word. Immutable after it was built; safe from any thread. Budget:
+// the index in 20 ms, a lookup in 1 ms (bench/handbook_search.cc measures both).
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,7 @@ class SearchIndex {
   void add(SectionId section, std::string_view text, float weight, bool with_pairs);
   TermId term(std::string_view text);
   const TermId* find_term(std::string_view text) const;
+  void add_phrases(SectionId section, std::string_view phrases);
   void weigh_terms();
   void read_synonyms(std::string_view table);
   std::vector<TermId> corrected(std::string_view token) const;
