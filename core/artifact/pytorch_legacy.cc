@@ -33,18 +33,11 @@ class Pickles {
 
   // Nothing where the judgement failed.
   std::optional<Pickle> next() {
-    std::vector<std::string> seen;
-    auto pickle = read_pickle(rest_, &seen);
-    judge_globals(seen, TorchNames::checkpoint, judgement_);
-    if (!pickle) {
-      const bool bomb = pickle.error().code == Code::limit;
-      judgement_.fail(bomb ? ArtifactVerdict::hostile : ArtifactVerdict::corrupt,
-                      pickle.error().message);
-    }
+    auto pickle = read_judged_pickle(rest_, TorchNames::checkpoint, judgement_);
     if (judgement_.failed()) return std::nullopt;
     rest_.remove_prefix(pickle->size);
     used_ += pickle->size;
-    return std::move(*pickle);
+    return pickle;
   }
   std::uint64_t used() const { return used_; }
   std::string_view rest() const { return rest_; }

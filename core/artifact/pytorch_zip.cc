@@ -172,15 +172,9 @@ Result<std::optional<Object>> read_object(const Archive& archive, std::string_vi
   }
   const auto bytes = read_small(archive.zip, *entry, std::move(stop));
   if (!bytes) return bytes.error();
-  std::vector<std::string> seen;
-  auto pickle = read_pickle(*bytes, &seen);
-  judge_globals(seen, archive.script ? TorchNames::script : TorchNames::checkpoint, judgement);
-  if (!pickle) {
-    const bool bomb = pickle.error().code == Code::limit;
-    judgement.fail(bomb ? ArtifactVerdict::hostile : ArtifactVerdict::corrupt,
-                   pickle.error().message);
-    return nothing;
-  }
+  auto pickle = read_judged_pickle(
+      *bytes, archive.script ? TorchNames::script : TorchNames::checkpoint, judgement);
+  if (!pickle) return nothing;
   // Some readers go on behind STOP; an attack there is one all the same.
   if (pickle->size != bytes->size()) {
     judge_attacks(std::string_view(*bytes).substr(pickle->size), judgement);

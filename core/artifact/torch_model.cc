@@ -255,6 +255,18 @@ void judge_globals(const std::vector<std::string>& globals, TorchNames kind, Jud
                    first_ten(benign));
 }
 
+std::optional<Pickle> read_judged_pickle(std::string_view bytes, TorchNames kind,
+                                         Judgement& judgement) {
+  std::vector<std::string> seen;
+  auto pickle = read_pickle(bytes, &seen);
+  judge_globals(seen, kind, judgement);
+  if (pickle) return std::move(*pickle);
+  const bool bomb = pickle.error().code == Code::limit;
+  judgement.fail(bomb ? ArtifactVerdict::hostile : ArtifactVerdict::corrupt,
+                 pickle.error().message);
+  return std::nullopt;
+}
+
 void judge_attacks(std::string_view bytes, Judgement& judgement) {
   std::vector<std::string> seen;
   [[maybe_unused]] const auto ignored = read_pickle(bytes, &seen);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,12 @@ enum class TorchNames { checkpoint, script };
 
 // Names of the globals decide: hostile, unverified, or fine.
 void judge_globals(const std::vector<std::string>& globals, TorchNames kind, Judgement& judgement);
+
+// The pickle that `bytes` begin with, its names judged first, even those before some damage: Python
+// runs them. Nothing where it is none. One whose names failed the judgement is given all the same,
+// so that what follows it can be looked at too.
+std::optional<Pickle> read_judged_pickle(std::string_view bytes, TorchNames kind,
+                                         Judgement& judgement);
 
 // Bytes that hold a pickle where no loader should look for one: only attacks count.
 void judge_attacks(std::string_view bytes, Judgement& judgement);
