@@ -15,6 +15,7 @@
 #include "core/box/manifest.h"
 #include "tools/report.h"
 #include "tools/runs_seen.h"
+#include "tools/verify_folders.h"
 
 namespace rgt {
 namespace {
@@ -173,6 +174,13 @@ void judge(Item& item, const Call& call) {
   }
 }
 
+Result<std::vector<ArtifactReport>> judge_sets_of(std::vector<Item>& items, const fs::path& root,
+                                                  const Call& call) {
+  std::vector<CheckedFile> files;
+  for (Item& item : items) files.push_back({&item.report, &item.verdict});
+  return judge_sets(root, files, call.stop);
+}
+
 Json findings_json(const ArtifactReport& report, std::size_t limit) {
   Json findings = Json::array();
   for (const Finding& finding : report.findings) {
@@ -236,6 +244,23 @@ void write_items(const std::vector<Item>& items, Report& report) {
     report.add_line(std::move(line));
   }
   report.field("artifacts") = std::move(rows);
+}
+
+// Checkpoints that are folders: what was found about each as a whole.
+void write_sets(const std::vector<ArtifactReport>& sets, const fs::path& root, Report& report) {
+  if (sets.empty()) return;
+  Json rows = Json::array();
+  for (const ArtifactReport& set : sets) {
+    const std::string verdict(artifact_verdict_name(set.verdict));
+    const std::string path = fs::path(set.path).lexically_relative(root).string();
+    rows.push_back({{"path", path},
+                    {"verdict", verdict},
+                    {"format", set.format},
+                    {"depth", depth_name(set.depth)},
+                    {"findings", findings_json(set, kFindingsPerArtifact)}});
+    report.add_line(verdict + "  " + clean_line(path, 200) + "/  " + set.format + ", as a whole");
+  }
+  report.field("folders") = std::move(rows);
 }
 
 void conclude(const RunRecord& run, const std::vector<Item>& items, const Manifest& manifest,
@@ -352,15 +377,19 @@ ToolResult verify(Environment& environment, const Json& arguments, const Call& c
   auto received = pull(environment, *run, *job, root, *plan, call);
   if (!received) return trouble(received.error());
 
-  std::vector<EvidenceRecord> evidence;
+  std::size_t judged = 0;
   for (Item& item : items) {
-    call.report(static_cast<double>(evidence.size()), static_cast<double>(items.size()),
+    call.report(static_cast<double>(judged), static_cast<double>(items.size()),
                 "loading " + item.entry.cell + "/" + clean_line(item.entry.path, 120));
     judge(item, call);
     if (call.stop.stop_requested())
       return trouble({Code::cancelled, "stopped while verifying", ""});
-    evidence.push_back(to_evidence(item, *run, digest, call.now));
+    ++judged;
   }
+  const auto sets = judge_sets_of(items, root / run->run, call);
+  if (!sets) return trouble(sets.error());
+  std::vector<EvidenceRecord> evidence;
+  for (const Item& item : items) evidence.push_back(to_evidence(item, *run, digest, call.now));
   saved = environment.ledger->artifacts_checked(evidence, call.now);
   if (!saved) return trouble(saved.error());
 
@@ -369,6 +398,7 @@ ToolResult verify(Environment& environment, const Json& arguments, const Call& c
   report.field("folder") = (root / run->run).string();
   report.field("bytes_received") = *received;
   write_items(items, report);
+  write_sets(*sets, root / run->run, report);
   conclude(*run, items, *manifest, report);
   return report.finish();
 }

@@ -35,7 +35,20 @@ Result<FileBytes> FileBytes::open(const std::filesystem::path& path) {
     ::close(file);
     return Error{Code::invalid_argument, path.string() + " is not a regular file", "name a file"};
   }
-  return FileBytes(file, static_cast<std::uint64_t>(info.st_size), written_at(info));
+  return FileBytes(file, 0, static_cast<std::uint64_t>(info.st_size), written_at(info));
+}
+
+Result<FileBytes> FileBytes::window(std::uint64_t at, std::uint64_t size) const {
+  if (at > size_ || size > size_ - at)
+    return Error{Code::corrupt,
+                 std::to_string(size) + " bytes from " + std::to_string(at) +
+                     " on are not in a file of " + std::to_string(size_),
+                 "it was cut"};
+  const int again = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+  if (again < 0)
+    return Error{Code::io, std::string("cannot open a file twice: ") + std::strerror(errno),
+                 "close some files"};
+  return FileBytes(again, base_ + at, size, written_);
 }
 
 bool FileBytes::unchanged() const {
@@ -49,8 +62,12 @@ FileBytes::~FileBytes() {
 }
 
 Result<void> FileBytes::read_into(std::uint64_t at, char* bytes, std::size_t count) const {
+  if (at > size_ || count > size_ - at)
+    return Error{Code::corrupt,
+                 "the bytes end before " + std::to_string(at) + "+" + std::to_string(count),
+                 "it was cut, or its directory lies"};
   while (count > 0) {
-    const ssize_t got = ::pread(descriptor_, bytes, count, static_cast<off_t>(at));
+    const ssize_t got = ::pread(descriptor_, bytes, count, static_cast<off_t>(base_ + at));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
       return Error{Code::io, std::string("cannot read: ") + std::strerror(errno), "check the disk"};

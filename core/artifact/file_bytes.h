@@ -20,6 +20,7 @@ class FileBytes {
   static Result<FileBytes> open(const std::filesystem::path& path);  // regular files only
   FileBytes(FileBytes&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)),
+        base_(other.base_),
         size_(other.size_),
         written_(other.written_),
         digest_wanted_(other.digest_wanted_),
@@ -27,8 +28,13 @@ class FileBytes {
   FileBytes& operator=(FileBytes&&) = delete;
   ~FileBytes();
 
+  // The bytes from `at` on as a file of their own, for a record that is a whole file itself.
+  // Code::corrupt if they are not there.
+  Result<FileBytes> window(std::uint64_t at, std::uint64_t size) const;
+
   std::uint64_t size() const { return size_; }  // when it was opened
-  bool unchanged() const;  // neither its size nor its time of writing moved since it was opened
+  // Neither its size nor its time of writing moved since it was opened. Not for windows.
+  bool unchanged() const;
 
   // Exactly `count` bytes from `at`; Code::corrupt if they are not there (or no longer).
   Result<std::string> read(std::uint64_t at, std::size_t count) const;
@@ -49,10 +55,11 @@ class FileBytes {
   const std::string& digest() const { return digest_; }
 
  private:
-  FileBytes(int descriptor, std::uint64_t size, std::int64_t written)
-      : descriptor_(descriptor), size_(size), written_(written) {}
+  FileBytes(int descriptor, std::uint64_t base, std::uint64_t size, std::int64_t written)
+      : descriptor_(descriptor), base_(base), size_(size), written_(written) {}
 
   int descriptor_;
+  std::uint64_t base_;  // where its first byte is: 0 unless it is a window
   std::uint64_t size_;
   std::int64_t written_;  // nanoseconds since 1970
   bool digest_wanted_ = false;

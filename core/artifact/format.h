@@ -42,6 +42,8 @@ Result<void> read_pytorch_tar(const FileBytes& file, Depth depth, std::stop_toke
                               ArtifactReport& report);
 Result<void> read_safetensors(const FileBytes& file, Depth depth, std::stop_token stop,
                               ArtifactReport& report);
+Result<void> read_dcp_part(const FileBytes& file, Depth depth, std::stop_token stop,
+                           ArtifactReport& report);
 Result<void> read_json(const FileBytes& file, Depth depth, std::stop_token stop,
                        ArtifactReport& report);
 Result<void> read_json_lines(const FileBytes& file, Depth depth, std::stop_token stop,

@@ -129,6 +129,8 @@ Result<void> prove(const FileBytes& file, Depth depth, std::stop_token stop, con
   if (!regions) return regions.error();
   report.tensors = model.tensors.size();
   report.parameters = model.parameters;
+  report.facts = std::make_shared<FileFacts>();
+  learn_facts(header.object, model, *report.facts);
   if (report.tensors == 0) judgement.warn("it holds no tensor");
   judgement.warn(
       "the old format has no checksums: damage in its values cannot be seen without a digest");
@@ -150,7 +152,7 @@ Result<void> prove(const FileBytes& file, Depth depth, std::stop_token stop, con
         auto read = file.read(region.at + at, bytes);
         return read && !header.big_endian ? *read : std::string();
       },
-      judgement);
+      *report.facts, judgement);
   judgement.reached(Depth::resume);
   return {};
 }

@@ -237,6 +237,8 @@ Result<void> prove(Archive& archive, Depth depth, std::stop_token stop, Artifact
   check_serialization_id(archive, stop, judgement);
   report.tensors = main.model.tensors.size();
   report.parameters = main.model.parameters;
+  report.facts = std::make_shared<FileFacts>();
+  learn_facts(main.pickle, main.model, *report.facts);
   if (report.tensors == 0) judgement.warn("it holds no tensor");
   judgement.reached(Depth::structure);
   if (depth < Depth::checksums) return {};
@@ -251,7 +253,7 @@ Result<void> prove(Archive& archive, Depth depth, std::stop_token stop, Artifact
             plain ? archive.file.read(entry->data + at, bytes) : Result<std::string>(std::string());
         return read ? *read : std::string();
       },
-      judgement);
+      *report.facts, judgement);
   judgement.reached(Depth::resume);
   return {};
 }

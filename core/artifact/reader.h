@@ -16,6 +16,8 @@
 
 namespace rgt {
 
+struct FileFacts;  // file_facts.h
+
 // From cheap to deep; each includes the ones before it as far as the format has them.
 enum class Depth { present, digest, structure, checksums, values, resume };
 std::string_view depth_name(Depth depth);
@@ -38,7 +40,8 @@ struct ArtifactReport {
   std::uint64_t size = 0;
   std::string sha256 = {};  // empty below Depth::digest
   std::uint64_t tensors = 0, parameters = 0;
-  std::vector<Finding> findings = {};  // at most 50
+  std::vector<Finding> findings = {};     // at most 50
+  std::shared_ptr<FileFacts> facts = {};  // for whoever reads its folder; may be empty
 };
 
 struct CheckOptions {
@@ -51,8 +54,24 @@ struct CheckOptions {
 Result<ArtifactReport> check_artifact(const std::filesystem::path& path,
                                       const CheckOptions& options, std::stop_token stop);
 
+// A folder whose files only together are a checkpoint: what is wrong with the set (a shard that is
+// missing, ranks or steps that differ) is in none of them.
+struct FolderReport {
+  ArtifactReport report = {};  // path: the folder; size and tensors: of all its files; no digest
+  std::vector<std::size_t> files = {};  // the set: indexes into what was given, ascending
+  std::size_t last = 0;                 // the last file below it, those of sets inside it too
+};
+
+// The checkpoints among the folders at and below `root`, from the reports on its files; innermost
+// first. Reads again only what describes a set. A file that only its set can prove (a part of a
+// distributed checkpoint, DeepSpeed's `latest`) gets its verdict here. Nothing below
+// Depth::structure.
+Result<std::vector<FolderReport>> check_folders(const std::filesystem::path& root,
+                                                const std::vector<ArtifactReport*>& files,
+                                                const CheckOptions& options, std::stop_token stop);
+
 // Every regular file below a folder (sorted), or the file itself, several at once; the reports are
-// in that order. Code::not_found if neither.
+// in that order, a checkpoint folder's own behind those of its files. Code::not_found if neither.
 Result<std::vector<ArtifactReport>> check_paths(const std::vector<std::filesystem::path>& paths,
                                                 const CheckOptions& options, std::stop_token stop);
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <optional>
 
+#include "core/artifact/file_facts.h"
 #include "core/artifact/format.h"
 #include "core/artifact/sweep.h"
 #include "core/base/parallel.h"
@@ -17,6 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMost = 100000;
 constexpr std::size_t kFindingsMost = 50;
+constexpr std::uint64_t kFactsMost = 256u << 20;  // bytes: a million tensors' names take 100 MiB
 constexpr std::size_t kFilesAtOnce =
     4;  // each of up to 4 threads: bounded memory, and disks differ
 constexpr std::size_t kHeadBytes = 512;  // enough to know every format by
@@ -35,7 +37,8 @@ bool has_ending(const fs::path& path, std::initializer_list<std::string_view> en
 }
 
 Read reader_for(const fs::path& path, std::string_view head, std::uint64_t size) {
-  if (head.starts_with("PK\x03\x04")) return read_pytorch_zip;
+  if (head.starts_with("PK\x03\x04"))
+    return has_ending(path, {".distcp"}) ? read_dcp_part : read_pytorch_zip;
   if (has_ending(path, {".safetensors"}) || begins_like_safetensors(head, size))
     return read_safetensors;
   if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)
@@ -181,6 +184,18 @@ Result<ArtifactReport> check_artifact(const fs::path& path, const CheckOptions& 
 
 namespace {
 
+// What is kept for the folders of a hundred thousand files stays bounded; what does not is told.
+void bound_facts(ArtifactReport& report, std::atomic<std::uint64_t>& kept) {
+  if (report.facts == nullptr) return;
+  std::uint64_t memory = 0;
+  for (const TensorFact& tensor : report.facts->tensors)
+    memory += sizeof tensor + tensor.name.size() + tensor.shape.size() * sizeof(std::uint64_t);
+  if ((kept += memory) <= kFactsMost) return;
+  kept -= memory;
+  report.facts->tensors = {};
+  report.facts->partial = true;
+}
+
 // What a walk of `path` finds, sorted. Links are not followed: a tree is what it holds, not what it
 // points at.
 Result<void> list_files(const fs::path& path, std::vector<fs::path>& files) {
@@ -210,20 +225,27 @@ Result<void> list_files(const fs::path& path, std::vector<fs::path>& files) {
 
 }  // namespace
 
-Result<std::vector<ArtifactReport>> check_paths(const std::vector<fs::path>& paths,
+namespace {
+
+// Which of the files are below one of the paths; equal ends where the path is a file itself.
+struct Root {
+  std::size_t begin = 0, end = 0;
+};
+
+Result<std::vector<ArtifactReport>> check_files(const std::vector<fs::path>& files,
                                                 const CheckOptions& options, std::stop_token stop) {
-  std::vector<fs::path> files;
-  for (const fs::path& path : paths) {
-    if (auto listed = list_files(path, files); !listed) return listed.error();
-  }
   std::vector<std::optional<Result<ArtifactReport>>> results(files.size());
   std::atomic<std::size_t> next = 0;
+  std::atomic<std::uint64_t> kept = 0;
   std::stop_source failed;  // the first error ends the others' work
   const std::stop_callback passed_on(stop, [&failed] { failed.request_stop(); });
   run_in_parallel(std::min<std::size_t>(files.size(), kFilesAtOnce), [&] {
     for (std::size_t i = next++; i < files.size() && !failed.stop_requested(); i = next++) {
       results[i] = check_artifact(files[i], options, failed.get_token());
-      if (!results[i]->ok()) failed.request_stop();
+      if (!results[i]->ok())
+        failed.request_stop();
+      else
+        bound_facts(**results[i], kept);
     }
   });
   if (stop.stop_requested()) return Error{Code::cancelled, "stopped while checking", "call again"};
@@ -235,6 +257,49 @@ Result<std::vector<ArtifactReport>> check_paths(const std::vector<fs::path>& pat
   }
   require(reports.size() == files.size(), "a file without a report");
   return reports;
+}
+
+// Each folder's report behind the last of its files.
+std::vector<ArtifactReport> with_folders(
+    std::vector<ArtifactReport> reports,
+    std::vector<std::pair<std::size_t, ArtifactReport>> folders) {
+  std::stable_sort(folders.begin(), folders.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<ArtifactReport> all;
+  auto folder = folders.begin();
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    all.push_back(std::move(reports[i]));
+    for (; folder != folders.end() && folder->first == i; ++folder)
+      all.push_back(std::move(folder->second));
+  }
+  return all;
+}
+
+}  // namespace
+
+Result<std::vector<ArtifactReport>> check_paths(const std::vector<fs::path>& paths,
+                                                const CheckOptions& options, std::stop_token stop) {
+  std::vector<fs::path> files;
+  std::vector<Root> roots;
+  for (const fs::path& path : paths) {
+    const std::size_t begin = files.size();
+    if (auto listed = list_files(path, files); !listed) return listed.error();
+    const bool is_itself = files.size() == begin + 1 && files.back() == path;
+    roots.push_back({begin, is_itself ? begin : files.size()});
+  }
+  auto reports = check_files(files, options, stop);
+  if (!reports) return reports;
+  std::vector<std::pair<std::size_t, ArtifactReport>> folders;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    std::vector<ArtifactReport*> below;
+    for (std::size_t file = roots[i].begin; file < roots[i].end; ++file)
+      below.push_back(&(*reports)[file]);
+    auto found = check_folders(paths[i], below, options, stop);
+    if (!found) return found.error();
+    for (FolderReport& folder : *found)
+      folders.emplace_back(roots[i].begin + folder.last, std::move(folder.report));
+  }
+  return with_folders(std::move(*reports), std::move(folders));
 }
 
 }  // namespace rgt

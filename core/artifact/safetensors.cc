@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/artifact/file_facts.h"
 #include "core/artifact/format.h"
 #include "core/artifact/sweep.h"
 #include "core/base/text.h"
@@ -207,6 +208,16 @@ Result<void> scan(const FileBytes& file, std::uint64_t data_at, const std::vecto
   return {};
 }
 
+FileFacts facts_of(const std::vector<Tensor>& tensors) {
+  FileFacts facts;
+  for (const Tensor& tensor : tensors)
+    facts.tensors.push_back(
+        {tensor.name, tensor.end - tensor.begin, tensor.shape, tensor.dtype == "BOOL"});
+  std::sort(facts.tensors.begin(), facts.tensors.end(),
+            [](const TensorFact& a, const TensorFact& b) { return a.name < b.name; });
+  return facts;
+}
+
 }  // namespace
 
 Result<void> read_safetensors(const FileBytes& file, Depth depth, std::stop_token stop,
@@ -244,6 +255,7 @@ Result<void> read_safetensors(const FileBytes& file, Depth depth, std::stop_toke
   for (const Tensor& tensor : reader.tensors) {
     report.parameters += (tensor.end - tensor.begin) * 8 / dtypes().find(tensor.dtype)->second.bits;
   }
+  report.facts = std::make_shared<FileFacts>(facts_of(reader.tensors));
   judgement.reached(Depth::structure);
   report.verdict = ArtifactVerdict::ok;
   if (depth < Depth::values) return {};

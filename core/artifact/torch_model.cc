@@ -112,6 +112,7 @@ class ModelReader {
     keys_[ref] = key.text;
     const std::string_view name = storage_class.text;
     const Element element = element_of(name.substr(name.find(' ') + 1));
+    if (name.ends_with(" BoolStorage")) bools_.insert(key.text);
     // torch takes the first description of a storage; a second one that differs is no writer's.
     const auto [known, is_new] = model_.storages.try_emplace(
         key.text, TorchStorage{element.size, element.type,
@@ -146,7 +147,8 @@ class ModelReader {
     TorchTensor tensor{.storage = key->second,
                        .element_size = storage.element_size,
                        .type = storage.type,
-                       .is_float = storage.typed && storage.type != ElementType::other};
+                       .is_float = storage.typed && storage.type != ElementType::other,
+                       .is_bool = bools_.contains(key->second)};
     std::uint64_t available = storage.count;
     if (callable.text.ends_with("_v3") && arguments.items.size() > 6) {
       const Element element = element_of_dtype(at(arguments.items[6]).text);
@@ -208,6 +210,7 @@ class ModelReader {
   Judgement& judgement_;
   TorchModel model_ = {};
   std::map<PickleRef, std::string> keys_ = {};  // of the nodes that name a storage
+  std::set<std::string> bools_ = {};            // keys of storages of truth values
 };
 
 // What the compiler of TorchScript writes into its own archives; its classes are in code/.
@@ -220,12 +223,41 @@ bool is_script_global(std::string_view both) {
          std::find(kBuilders.begin(), kBuilders.end(), both) != kBuilders.end();
 }
 
+// What torch.distributed.checkpoint writes into .metadata: plain data classes. Sources:
+// torch/distributed/checkpoint/metadata.py, filesystem.py, and where torch 1.13 and 2.0 had them.
+bool is_distributed_global(std::string_view both) {
+  const std::string_view module = both.substr(0, both.find(' '));
+  const std::string_view name = both.substr(std::min(module.size() + 1, both.size()));
+  constexpr std::array<std::string_view, 5> kModules{
+      "torch.distributed.checkpoint.metadata", "torch.distributed.checkpoint.filesystem",
+      "torch.distributed._shard.checkpoint.metadata",
+      "torch.distributed._shard.checkpoint.filesystem",
+      "torch.distributed._shard.sharded_tensor.metadata"};
+  constexpr std::array<std::string_view, 10> kNames{"Metadata",
+                                                    "TensorStorageMetadata",
+                                                    "BytesStorageMetadata",
+                                                    "ChunkStorageMetadata",
+                                                    "TensorProperties",
+                                                    "MetadataIndex",
+                                                    "_MEM_FORMAT_ENCODING",
+                                                    "MEM_FORMAT_ENCODING",
+                                                    "_StorageInfo",
+                                                    "StorageMeta"};
+  return std::find(kModules.begin(), kModules.end(), module) != kModules.end() &&
+         std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
 std::string first_ten(std::vector<std::string> names) {
   names.resize(std::min<std::size_t>(names.size(), 10));
   return join(names, ", ");
 }
 
 }  // namespace
+
+std::uint64_t dtype_size(std::string_view dtype) {
+  const Element element = element_of_dtype(dtype);
+  return element.known ? element.size : 0;
+}
 
 TorchModel read_torch_model(const Pickle& pickle, std::string_view name, Judgement& judgement) {
   return ModelReader(pickle, name, judgement).read();
@@ -235,6 +267,7 @@ void judge_globals(const std::vector<std::string>& globals, TorchNames kind, Jud
   std::vector<std::string> unknown, benign;
   for (const std::string& both : globals) {
     if (kind == TorchNames::script && is_script_global(both)) continue;
+    if (kind == TorchNames::distributed && is_distributed_global(both)) continue;
     std::string shown = clean_line(both, 120);
     std::replace(shown.begin(), shown.end(), ' ', '.');
     switch (classify_global(both)) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/artifact/file_facts.h"
 #include "core/artifact/format.h"
 #include "core/artifact/unpickler.h"
 #include "core/artifact/value_scan.h"
@@ -33,6 +34,7 @@ struct TorchTensor {
   std::uint64_t element_size = 1;
   ElementType type = ElementType::other;
   bool is_float = false;
+  bool is_bool = false;
 };
 
 struct TorchModel {
@@ -41,12 +43,16 @@ struct TorchModel {
   std::uint64_t parameters = 0;                   // elements of all tensors
 };
 
+// Bytes of an element of "torch float32" and the like; 0 if it is no dtype we know.
+std::uint64_t dtype_size(std::string_view dtype);
+
 // Fails the judgement where a storage or tensor is described wrongly. `name` is the pickle's own,
 // for the findings.
 TorchModel read_torch_model(const Pickle& pickle, std::string_view name, Judgement& judgement);
 
-// The file the names are in: a TorchScript archive brings classes of its own.
-enum class TorchNames { checkpoint, script };
+// The file the names are in: a TorchScript archive brings classes of its own, and the description
+// of a distributed checkpoint is made of torch's.
+enum class TorchNames { checkpoint, script, distributed };
 
 // Names of the globals decide: hostile, unverified, or fine.
 void judge_globals(const std::vector<std::string>& globals, TorchNames kind, Judgement& judgement);
@@ -64,9 +70,12 @@ void judge_attacks(std::string_view bytes, Judgement& judgement);
 using ReadStorage =
     std::function<std::string(const std::string& key, std::uint64_t at, std::size_t bytes)>;
 
+// What its top level says that is compared with other files of the folder.
+void learn_facts(const Pickle& pickle, const TorchModel& model, FileFacts& facts);
+
 // The parts of a training state, and whether they fit each other. What is missing is told; what
-// cannot belong together fails.
+// cannot belong together fails. The optimizers' are kept in `facts`.
 void judge_resume(const Pickle& pickle, const TorchModel& model, const ReadStorage& read,
-                  Judgement& judgement);
+                  FileFacts& facts, Judgement& judgement);
 
 }  // namespace rgt

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "core/artifact/pickle_view.h"
 #include "core/artifact/torch_model.h"
 #include "core/base/text.h"
 
@@ -18,7 +19,7 @@ namespace {
 using Kind = PickleValue::Kind;
 using Shape = std::vector<std::uint64_t>;
 
-constexpr std::size_t kKeysMost = 1000000;  // walked in one dictionary
+constexpr std::size_t kShapesMost = 10000;  // different ones that are kept; models have dozens
 
 std::string show(const Shape& shape) {
   std::vector<std::string> sizes;
@@ -49,6 +50,7 @@ class ResumeJudge {
       : pickle_(pickle), model_(model), read_(read), judgement_(judgement) {}
 
   void judge() {
+    if (find(pickle_.root, "param_groups") && find(pickle_.root, "state")) return judge_alone();
     for_each_key(pickle_.root, [&](const PickleValue& key, PickleRef value) {
       if (key.kind == Kind::text) take(to_lower(key.text), value);
     });
@@ -62,24 +64,47 @@ class ResumeJudge {
     check_steps();
   }
 
+  std::vector<OptimizerFacts> facts() const {
+    std::vector<OptimizerFacts> all;
+    for (const OptimizerState& optimizer : optimizers_) {
+      OptimizerFacts one{
+          .parameters = optimizer.parameters, .states = optimizer.states, .moments = {}};
+      std::set<Shape> shapes;
+      for (const Shape& shape : optimizer.moments) {
+        if (shapes.size() < kShapesMost) shapes.insert(shape);
+      }
+      one.moments.assign(shapes.begin(), shapes.end());
+      if (!optimizer.steps.empty()) {
+        const auto [least, most] =
+            std::minmax_element(optimizer.steps.begin(), optimizer.steps.end());
+        one.least_step = *least;
+        one.most_step = *most;
+      }
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+
  private:
   const PickleValue& at(PickleRef ref) const { return pickle_.values[ref]; }
 
-  // Keys and values of a dict, or of a call that took some (OrderedDict, defaultdict).
+  // A file of its own for the optimizer, as Trainer and accelerate write it.
+  void judge_alone() {
+    take_optimizer(pickle_.root);
+    for (const OptimizerState& optimizer : optimizers_) {
+      judgement_.info("an optimizer's state alone, of " + std::to_string(optimizer.parameters) +
+                      " parameters");
+      check(optimizer);
+    }
+    check_steps();
+  }
+
   template <class Take>
   void for_each_key(PickleRef ref, const Take& take) const {
-    const PickleValue& value = at(ref);
-    if (value.kind != Kind::dict && value.kind != Kind::call) return;
-    const std::size_t from = value.kind == Kind::call ? 2 : 0;
-    const std::size_t end = std::min(value.items.size(), kKeysMost);
-    for (std::size_t i = from; i + 1 < end; i += 2) take(at(value.items[i]), value.items[i + 1]);
+    for_each_entry(pickle_, ref, take);
   }
   std::optional<PickleRef> find(PickleRef ref, std::string_view wanted) const {
-    std::optional<PickleRef> found;
-    for_each_key(ref, [&](const PickleValue& key, PickleRef value) {
-      if (key.kind == Kind::text && key.text == wanted) found = value;
-    });
-    return found;
+    return find_entry(pickle_, ref, wanted);
   }
 
   void take(const std::string& key, PickleRef value) {
@@ -253,8 +278,10 @@ class ResumeJudge {
 }  // namespace
 
 void judge_resume(const Pickle& pickle, const TorchModel& model, const ReadStorage& read,
-                  Judgement& judgement) {
-  ResumeJudge(pickle, model, read, judgement).judge();
+                  FileFacts& facts, Judgement& judgement) {
+  ResumeJudge judge(pickle, model, read, judgement);
+  judge.judge();
+  facts.optimizers = judge.facts();
 }
 
 }  // namespace rgt

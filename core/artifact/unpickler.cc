@@ -2,6 +2,7 @@
 #include "core/artifact/unpickler.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <limits>
@@ -737,6 +738,28 @@ bool is_tensor_global(std::string_view module, std::string_view name) {
          (dtypes.contains(name) || name.ends_with("Storage") || name.ends_with("Tensor"));
 }
 
+// What trainers put beside or into their state: data classes and enums of plain values, whose
+// constructors do nothing else. Exact names only.
+bool is_trainer_global(std::string_view both) {
+  constexpr std::array<std::string_view, 15> kNames{
+      "transformers.training_args TrainingArguments",
+      "transformers.training_args OptimizerNames",
+      "transformers.training_args_seq2seq Seq2SeqTrainingArguments",
+      "transformers.trainer_utils EvaluationStrategy",
+      "transformers.trainer_utils HubStrategy",
+      "transformers.trainer_utils IntervalStrategy",
+      "transformers.trainer_utils SaveStrategy",
+      "transformers.trainer_utils SchedulerType",
+      "transformers.trainer_pt_utils AcceleratorConfig",
+      "accelerate.state PartialState",
+      "accelerate.utils.dataclasses DistributedType",
+      "deepspeed.runtime.fp16.loss_scaler LossScaler",
+      "deepspeed.runtime.fp16.loss_scaler DynamicLossScaler",
+      "deepspeed.runtime.zero.config ZeroStageEnum",
+      "deepspeed.utils.tensor_fragment fragment_address"};
+  return std::find(kNames.begin(), kNames.end(), both) != kNames.end();
+}
+
 // Common in honest training state; they only rebuild plain values.
 bool is_benign_global(std::string_view module, std::string_view name) {
   static const std::set<std::string, std::less<>> names{"numpy ndarray",
@@ -796,7 +819,8 @@ GlobalClass classify_global(std::string_view both) {
   // A dotted name walks attributes: "torch" "_utils.os.system" would leave the module it names.
   const bool walks = name.find('.') != std::string_view::npos;
   if (!walks && is_tensor_global(module, name)) return GlobalClass::tensor;
-  if (!walks && is_benign_global(module, name)) return GlobalClass::benign;
+  if (!walks && (is_benign_global(module, name) || is_trainer_global(both)))
+    return GlobalClass::benign;
   if (is_dangerous_module(module) || is_dangerous_torch(module, name))
     return GlobalClass::dangerous;
   if ((module == "builtins" || module == "__builtin__" || module == "__builtins__") &&
