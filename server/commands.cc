@@ -108,6 +108,10 @@ Result<ToolCall> to_tool_call(const Options& options) {
     set("run", options.run);
     set("pattern", options.pattern);
   } else if (command == "verify") {
+    if (options.run.empty()) {
+      return Error{Code::invalid_argument, "nothing to verify",
+                   "rgt verify RUN, or rgt verify --bundle FOLDER"};
+    }
     call.tool = "verify_artifacts";
     set("run", options.run);
     set("into", options.into);
@@ -174,6 +178,7 @@ int show_note(const Result<std::string>& note, bool json) {
 int run_command(const Options& options) {
   if (options.command == "check") return check_files(options);
   if (options.command == "triage") return triage_file(options);
+  if (options.command == "verify" && !options.bundle.empty()) return check_bundle_folder(options);
   if (options.command == "eval") return run_eval(options);
   auto world = World::make(options.command == "serve");
   if (!world) return print_error(world.error());

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "core/artifact/bundle.h"
 #include "core/artifact/reader.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -177,6 +178,50 @@ int check_files(const Options& options) {
     std::cout << "NOT PROVEN: no files there.\n";
   else
     std::cout << (all ? "OK " : "NOT PROVEN: ") << proven << "/" << reports->size() << "\n";
+  return static_cast<int>(all ? Exit::fine : Exit::attention);
+}
+
+int check_bundle_folder(const Options& options) {
+  const Signals signals;
+  const auto check = check_bundle(options.bundle, signals.token());
+  if (!check) return print_error(check.error());
+  const auto proven = std::count_if(
+      check->reports.begin(), check->reports.end(),
+      [](const ArtifactReport& report) { return report.verdict == ArtifactVerdict::ok; });
+  const auto expected = static_cast<std::ptrdiff_t>(check->reports.size());
+  const bool all = expected > 0 && proven == expected;
+  const std::string counts = std::to_string(proven) + "/" + std::to_string(expected);
+  const std::string summary = "Bundle of run " + check->bundle.run + ": " +
+                              (all             ? "OK " + counts + ", errors 0."
+                               : expected == 0 ? "NOT PROVEN: its list names no files."
+                                               : "NOT PROVEN: " + counts + " ok, errors " +
+                                                     std::to_string(expected - proven) + ".");
+  Json rows = Json::array();
+  Json unlisted = Json::array();
+  for (const ArtifactReport& report : check->reports) {
+    rows.push_back(report_json(report));
+    if (!options.json) print_report(report);
+  }
+  for (const std::string& path : check->unlisted) {
+    unlisted.push_back(clean_line(path, 300));
+    if (!options.json)
+      std::cout << "not in the list, so nothing is said about it: " << clean_line(path, 300)
+                << "\n";
+  }
+  if (options.json) {
+    print_json({{"summary", summary},
+                {"verdict", all             ? "proven"
+                            : expected == 0 ? "nothing_expected"
+                                            : "not_proven"},
+                {"run", check->bundle.run},
+                {"ok", proven},
+                {"expected", expected},
+                {"errors", expected - proven},
+                {"artifacts", std::move(rows)},
+                {"unlisted", std::move(unlisted)}});
+  } else {
+    std::cout << summary << "\n";
+  }
   return static_cast<int>(all ? Exit::fine : Exit::attention);
 }
 

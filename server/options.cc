@@ -59,9 +59,13 @@ void add_tool_commands(CLI::App& app, Options& options) {
   wait->add_option("--every", options.every, "between looks, like 60s; default 30s");
 
   auto* verify = app.add_subcommand("verify", "pull a run's artifacts and prove that they load");
-  verify->add_option("RUN", options.run)->required();
+  auto* verify_run = verify->add_option("RUN", options.run);
   verify->add_option("--into", options.into, "absolute folder on this machine");
   verify->add_flag("--repull", options.repull, "fetch again what differs from the box");
+  verify
+      ->add_option("--bundle", options.bundle,
+                   "instead: check a folder that was handed on, with no ledger and no box")
+      ->excludes(verify_run);
 
   auto* teardown = app.add_subcommand("teardown", "ask that a box may be given back");
   teardown->add_option("BOX", options.box)->required();

@@ -30,6 +30,7 @@ struct Options {
   std::string platform = {};                // lookup
   std::string into = {};                    // verify
   bool repull = false;                      // verify
+  std::string bundle = {};                  // verify --bundle FOLDER
   double price_per_hour = 0;                // teardown
   std::string request = {};                 // approve
   std::vector<std::string> paths = {};      // check, audit --path

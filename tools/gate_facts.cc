@@ -6,6 +6,7 @@
 
 #include "core/base/digest.h"
 #include "core/box/run_folder.h"
+#include "tools/pull_run.h"
 #include "tools/runs_seen.h"
 
 namespace rgt {
@@ -36,9 +37,10 @@ std::vector<RunFacts::LocalCheck> check_local(const std::vector<EvidenceRecord>&
   return checks;
 }
 
-void add_manifest(Shell& shell, const RunLook& look, const Call& call, RunFacts& run,
-                  std::vector<std::string>& trouble) {
-  auto manifest = take_manifest(shell, look.record.folder, look.job, kManifestTimeout, call.stop);
+void add_manifest(Environment& environment, Shell& shell, const RunLook& look, const Call& call,
+                  RunFacts& run, std::vector<std::string>& trouble) {
+  auto manifest = take_manifest(shell, look.record.folder, look.job, kManifestTimeout, call.stop,
+                                places_that_are_lost(environment, look.record, look.job));
   if (!manifest) {
     trouble.push_back("no manifest of " + run.run + ": " + manifest.error().message);
     return;
@@ -124,7 +126,7 @@ Result<GatheredFacts> gather_gate_facts(Environment& environment, const std::str
       // The look may just have found the end; the state of a moment ago would be a stale fact.
       if (run.state == RunState::running && seen->assessment.ended) run.state = RunState::ended;
       if (record.state != RunState::abandoned) {
-        add_manifest(**shell, *seen, call, run, gathered.trouble);
+        add_manifest(environment, **shell, *seen, call, run, gathered.trouble);
       }
     }
     gathered.facts.runs.push_back(std::move(run));

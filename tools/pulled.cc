@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/pull_run.h"
 #include "tools/report.h"
 
 namespace rgt {
@@ -29,7 +30,7 @@ std::optional<Pulled> pulled_of(Environment& environment, const std::string& run
   for (const Json& entry : manifest["entries"]) {
     const std::string cell = text_or(entry, "cell"), path = text_or(entry, "path");
     ++pulled.expected;
-    std::filesystem::path local = environment.artifact_root / run / cell / path;
+    std::filesystem::path local = artifact_place(environment.artifact_root, run, cell, path);
     if (evidence) {  // pulled somewhere else on purpose
       const auto known =
           std::find_if(evidence->begin(), evidence->end(), [&](const EvidenceRecord& row) {
@@ -38,7 +39,12 @@ std::optional<Pulled> pulled_of(Environment& environment, const std::string& run
       if (known != evidence->end()) local = known->local_path;
     }
     const auto size = size_here(local);
-    if (!size) continue;
+    if (!size) {
+      // On its way: whatever is there waits for the rest, or for its digest.
+      const auto part = incoming_place(environment.artifact_root, run, cell, path);
+      if (size_here(part)) ++pulled.short_;
+      continue;
+    }
     (static_cast<std::int64_t>(*size) == integer_or(entry, "size", -1) ? pulled.whole
                                                                        : pulled.short_) += 1;
   }

@@ -5,17 +5,20 @@
 #include "tools/verify_artifacts.h"
 
 #include <algorithm>
-#include <map>
+#include <array>
+#include <cstdio>
+#include <set>
 
+#include "core/artifact/bundle.h"
+#include "core/artifact/metrics_table.h"
 #include "core/artifact/reader.h"
-#include "core/base/digest.h"
 #include "core/base/file_lock.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/box/manifest.h"
+#include "tools/pull_run.h"
 #include "tools/report.h"
 #include "tools/runs_seen.h"
-#include "tools/verify_folders.h"
 
 namespace rgt {
 namespace {
@@ -30,8 +33,7 @@ Card card() {
   return Card{"verify_artifacts",
               "Pull and prove artifacts",
               "Phase 5: after a run ended, take a SHA-256 manifest on the box, pull every expected "
-              "artifact to "
-              "this machine (resumable), and load each one here without executing anything: "
+              "artifact (resumable), and load each one here without executing anything: "
               "structure, record "
               "checksums, tensor values. Only `OK N/N, errors 0` with N = the expected count opens "
               "the way to a "
@@ -51,100 +53,14 @@ Card card() {
                              {"errors", {{"type", "integer"}}},
                              {"artifacts", {{"type", "array"}, {"items", {{"type", "object"}}}}},
                              {"unexpected", {{"type", "array"}}},
+                             {"metrics", {{"type", "array"}}},
                              {"folder", {{"type", "string"}}}},
                             {"run"}),
               Annotations{.read_only = false, .destructive = false, .idempotent = true},
               true};  // hours for a large set over a slow link
 }
 
-struct Item {
-  ManifestEntry entry = {};
-  fs::path local = {};
-  bool wrong_before = false;  // a local file was there with other bytes than the manifest
-  std::string verdict = {};   // artifact_verdict_name, "missing", "not_pulled", "digest_mismatch"
-  ArtifactReport report = {};
-  std::string local_digest = {};
-};
-
-// The folder that everything of one run lives in. Names are safe; manifest paths were checked.
-fs::path local_path(const fs::path& root, const RunRecord& run, const ManifestEntry& entry) {
-  return root / run.run / entry.cell / entry.path;
-}
-
-// Was exactly these bytes what an earlier manifest listed and a reader proved? Then the file is
-// only old, not damaged, and may be replaced by the newer one.
-bool is_older_version(const std::vector<EvidenceRecord>& evidence, const Item& item) {
-  return std::any_of(evidence.begin(), evidence.end(), [&](const EvidenceRecord& row) {
-    return row.cell == item.entry.cell && row.path == item.entry.path && row.verdict == "ok" &&
-           row.sha256 == item.local_digest && row.sha256 != item.entry.sha256;
-  });
-}
-
-struct PullPlan {
-  std::map<std::string, std::vector<std::string>> paths_by_cell = {};
-  bool by_checksum = false;  // some local file has the right size and the wrong bytes
-  std::uint64_t bytes = 0;
-};
-
-Result<PullPlan> plan_pull(std::vector<Item>& items, const std::vector<EvidenceRecord>& evidence,
-                           bool repull, const Call& call) {
-  PullPlan plan;
-  for (Item& item : items) {
-    if (!item.entry.present) continue;
-    std::error_code ignored;
-    if (fs::is_regular_file(fs::symlink_status(item.local, ignored))) {
-      auto digest = sha256_file(item.local, call.stop);
-      if (!digest) return digest.error();
-      item.local_digest = *digest;
-      if (item.local_digest == item.entry.sha256) continue;
-      const bool older = is_older_version(evidence, item);
-      item.wrong_before = !older;
-      if (!older && !repull) continue;
-      plan.by_checksum = true;
-    }
-    plan.paths_by_cell[item.entry.cell].push_back(item.entry.path);
-    plan.bytes += item.entry.size;
-  }
-  return plan;
-}
-
-Result<void> check_room(const fs::path& root, const PullPlan& plan) {
-  const auto space = free_space(root);
-  if (!space || space->bytes >= plan.bytes) return {};
-  return Error{Code::io,
-               "not enough room on this machine: " + human_bytes(plan.bytes) + " to pull, " +
-                   human_bytes(space->bytes) + " free at " + root.string(),
-               "free space there, or pass `into` with a folder on a larger disk"};
-}
-
-Result<std::uint64_t> pull(Environment& environment, const RunRecord& run, const JobSpec& job,
-                           const fs::path& root, const PullPlan& plan, const Call& call) {
-  std::uint64_t received = 0;
-  if (plan.paths_by_cell.empty()) return received;
-  if (auto room = check_room(root, plan); !room) return room.error();
-  auto transfer = environment.boxes.transfer(run.box);
-  if (!transfer) return transfer.error();
-  for (const CellSpec& cell : job.cells) {
-    const auto wanted = plan.paths_by_cell.find(cell.name);
-    if (wanted == plan.paths_by_cell.end()) continue;
-    PullRequest request;
-    request.remote_root = write_path_of(cell, run.folder);
-    request.paths = wanted->second;
-    request.local_root = root / run.run / cell.name;
-    request.by_checksum = plan.by_checksum;
-    request.on_progress = [&](std::uint64_t bytes, double rate) {
-      call.report(static_cast<double>(received + bytes), static_cast<double>(plan.bytes),
-                  "pulled " + human_bytes(received + bytes) + " of " + human_bytes(plan.bytes) +
-                      " at " + human_bytes(static_cast<std::uint64_t>(std::max(0.0, rate))) + "/s");
-    };
-    auto pulled = (*transfer)->pull(request, call.stop);
-    if (!pulled) return pulled.error();
-    received += pulled->bytes_received;
-  }
-  return received;
-}
-
-void judge(Item& item, const Call& call) {
+void judge(ArtifactItem& item, const Call& call) {
   if (!item.entry.present) {
     item.verdict = "missing";
     if (!item.entry.leads_to.empty()) {
@@ -156,7 +72,7 @@ void judge(Item& item, const Call& call) {
     }
     return;
   }
-  auto checked = check_artifact(item.local, CheckOptions{}, call.stop);
+  auto checked = check_artifact(item.here(), CheckOptions{}, call.stop);
   if (!checked) {
     item.verdict = checked.error().code == Code::not_found ? "not_pulled" : "unverified";
     item.report.findings.push_back({Finding::Severity::error, checked.error().message});
@@ -174,11 +90,64 @@ void judge(Item& item, const Call& call) {
   }
 }
 
-Result<std::vector<ArtifactReport>> judge_sets_of(std::vector<Item>& items, const fs::path& root,
-                                                  const Call& call) {
-  std::vector<CheckedFile> files;
-  for (Item& item : items) files.push_back({&item.report, &item.verdict});
-  return judge_sets(root, files, call.stop);
+// Judges what is not judged yet. What came and equals the manifest goes to its place, whatever a
+// reader makes of it: those are the box's bytes.
+Result<void> judge_all(const fs::path& root, const std::string& run,
+                       std::vector<ArtifactItem>& items, const Call& call) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    ArtifactItem& item = items[i];
+    if (!item.verdict.empty()) continue;
+    call.report(static_cast<double>(i), static_cast<double>(items.size()),
+                "loading " + item.entry.cell + "/" + clean_line(item.entry.path, 120));
+    judge(item, call);
+    if (call.stop.stop_requested()) return Error{Code::cancelled, "stopped while verifying", ""};
+    const bool came = item.wanted && item.report.sha256 == item.entry.sha256;
+    if (!came) continue;
+    if (auto settled = settle(root, run, item); !settled) return settled;
+  }
+  return {};
+}
+
+// What came with other bytes (an older version's first part lay here, or the file changed while it
+// was pulled) is compared with the box once more.
+bool ask_again(std::vector<ArtifactItem>& items) {
+  bool any = false;
+  for (ArtifactItem& item : items) {
+    if (!item.wanted || item.verdict != "digest_mismatch") continue;
+    item.verdict.clear();
+    item.report = {};
+    item.by_difference = true;
+    any = true;
+  }
+  return any;
+}
+
+// Bytes that nobody can vouch for must not be the beginning of the next pull.
+void drop_wrong(std::vector<ArtifactItem>& items) {
+  for (ArtifactItem& item : items) {
+    if (!item.wanted || item.verdict != "digest_mismatch") continue;
+    std::error_code ignored;
+    fs::remove(item.incoming, ignored);
+    item.wanted = false;
+  }
+}
+
+// Whether the files are whole checkpoints together; the gate asks for files, so each takes its
+// set's verdict. Only what came here as the manifest has it counts.
+Result<std::vector<ArtifactReport>> judge_sets_of(std::vector<ArtifactItem>& items,
+                                                  const fs::path& root, const Call& call) {
+  std::vector<ArtifactItem*> read;
+  std::vector<ArtifactReport*> reports;
+  for (ArtifactItem& item : items) {
+    item.report.path = item.local.string();
+    if (item.verdict != artifact_verdict_name(item.report.verdict) || item.report.format.empty())
+      continue;
+    read.push_back(&item);
+    reports.push_back(&item.report);
+  }
+  auto sets = judge_sets(root, reports, call.stop);
+  for (ArtifactItem* item : read) item->verdict = artifact_verdict_name(item->report.verdict);
+  return sets;
 }
 
 Json findings_json(const ArtifactReport& report, std::size_t limit) {
@@ -190,7 +159,7 @@ Json findings_json(const ArtifactReport& report, std::size_t limit) {
   return findings;
 }
 
-EvidenceRecord to_evidence(const Item& item, const RunRecord& run,
+EvidenceRecord to_evidence(const ArtifactItem& item, const RunRecord& run,
                            const std::string& manifest_digest, Time now) {
   return EvidenceRecord{
       .run = run.run,
@@ -209,6 +178,11 @@ EvidenceRecord to_evidence(const Item& item, const RunRecord& run,
       .at = now};
 }
 
+// Names of the box's files may be any bytes; JSON takes UTF-8 only.
+std::string strings_json(const std::vector<std::string>& strings) {
+  return Json(strings).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 Json manifest_json(const Manifest& manifest) {
   Json entries = Json::array();
   for (const ManifestEntry& entry : manifest.entries) {
@@ -223,9 +197,9 @@ Json manifest_json(const Manifest& manifest) {
       {"run", manifest.run}, {"entries", std::move(entries)}, {"unexpected", manifest.unexpected}};
 }
 
-void write_items(const std::vector<Item>& items, Report& report) {
+void write_items(const std::vector<ArtifactItem>& items, Report& report) {
   Json rows = Json::array();
-  for (const Item& item : items) {
+  for (const ArtifactItem& item : items) {
     Json row{{"cell", item.entry.cell},      {"path", item.entry.path},
              {"verdict", item.verdict},      {"size", item.entry.size},
              {"format", item.report.format}, {"depth", depth_name(item.report.depth)},
@@ -263,15 +237,102 @@ void write_sets(const std::vector<ArtifactReport>& sets, const fs::path& root, R
   report.field("folders") = std::move(rows);
 }
 
-void conclude(const RunRecord& run, const std::vector<Item>& items, const Manifest& manifest,
-              Report& report) {
+// The best of each cell, for a person who asks what came out of it all.
+void write_metrics(const std::vector<ArtifactItem>& items, Report& report) {
+  std::vector<CellMetrics> cells;
+  for (const ArtifactItem& item : items) {
+    if (item.verdict != "ok") continue;
+    auto values = best_values_of(item.local, item.report.format);
+    if (!values.empty()) cells.push_back({item.entry.cell, item.entry.path, std::move(values)});
+  }
+  const std::vector<TableRow> table = metrics_table(cells);
+  if (table.empty()) return;
+  Json rows = Json::array();
+  for (const TableRow& row : table) {
+    const BestValue& value = row.value;
+    rows.push_back({{"cell", row.cell},
+                    {"metric", value.metric},
+                    {"better", better_name(value.better)},
+                    {"best", value.best},
+                    {"at", value.at},
+                    {"last", value.last},
+                    {"file", row.file}});
+    const bool known = value.better != Better::unknown;
+    std::array<char, 64> numbers{};
+    std::snprintf(numbers.data(), numbers.size(), "%.6g", known ? value.best : value.last);
+    std::string line = "result  " + row.cell + "  " + value.metric + " " + numbers.data();
+    line += known ? " at " + value.at + " (best; " + std::string(better_name(value.better)) +
+                        " is better)"
+                  : " (last; which way is better is not known)";
+    report.add_line(std::move(line));
+  }
+  report.field("metrics") = std::move(rows);
+}
+
+// The job's list against the manifest against what lies here.
+void reconcile(const RunRecord& run, const JobSpec& job, const fs::path& root,
+               const std::vector<ArtifactItem>& items, Report& report) {
+  std::size_t named = 0, on_box = 0, here = 0;
+  for (const CellSpec& cell : job.cells) named += cell.artifacts.size();
+  std::set<std::string> listed;
+  for (const ArtifactItem& item : items) {
+    listed.insert(item.entry.cell + "/" + item.entry.path);
+    on_box += item.entry.present ? 1 : 0;
+    here += item.entry.present && item.report.sha256 == item.entry.sha256 ? 1 : 0;
+  }
+  const auto beside = files_beside(root / run.run, listed, 20);
+  report.field("reconciled") = {{"named", named},
+                                {"files", items.size()},
+                                {"on_box", on_box},
+                                {"here", here},
+                                {"only_here", Json::parse(strings_json(beside), nullptr, false)}};
+  if (!beside.empty()) {
+    report.add_line(
+        "here, but not in the manifest: " + clean_line(beside[0], 200) +
+        (beside.size() > 1 ? " and " + std::to_string(beside.size() - 1) + " more" : ""));
+  }
+}
+
+// What a later reader needs to check this folder alone. A list that cannot be written proves less,
+// not nothing.
+void write_bundle(const RunRecord& run, const JobSpec& job, const fs::path& root,
+                  const std::string& manifest_digest, const std::vector<ArtifactItem>& items,
+                  Time now, Report& report) {
+  Bundle bundle{.run = run.run,
+                .tool = std::string("rgt ") + RGT_VERSION,
+                .made = to_iso8601(now),
+                .manifest_digest = manifest_digest};
+  for (const CellSpec& cell : job.cells) bundle.cells.push_back(cell.name);
+  for (const ArtifactItem& item : items) {
+    bundle.files.push_back({item.entry.cell + "/" + item.entry.path, item.entry.size,
+                            item.entry.sha256, item.report.format, item.report.reader,
+                            std::string(depth_name(item.report.depth))});
+  }
+  const fs::path path = root / run.run / kBundleName;
+  if (auto written = write_file_atomically(path, bundle_text(bundle), 0644); !written) {
+    report.add_line("no list for handing the folder on: " + written.error().message);
+    return;
+  }
+  report.field("bundle") = path.string();
+  report.add_line("to hand it on: " + (root / run.run).string() +
+                  "; whoever gets it: rgt verify --bundle FOLDER");
+}
+
+bool all_proven(const std::vector<ArtifactItem>& items) {
+  return !items.empty() && std::all_of(items.begin(), items.end(), [](const ArtifactItem& item) {
+    return item.verdict == "ok";
+  });
+}
+
+void conclude(const RunRecord& run, const std::vector<ArtifactItem>& items,
+              const Manifest& manifest, Report& report) {
   const auto count = [&](std::string_view verdict) {
     return std::count_if(items.begin(), items.end(),
-                         [&](const Item& item) { return item.verdict == verdict; });
+                         [&](const ArtifactItem& item) { return item.verdict == verdict; });
   };
   const auto ok = count("ok");
   const auto expected = static_cast<std::ptrdiff_t>(items.size());
-  const bool proven = expected > 0 && ok == expected;
+  const bool proven = all_proven(items);
   report.set_verdict(proven ? "proven" : expected == 0 ? "nothing_expected" : "not_proven");
   report.set_exit(proven ? Exit::fine : Exit::attention);
   const std::string counts = std::to_string(ok) + "/" + std::to_string(expected);
@@ -350,7 +411,8 @@ ToolResult verify(Environment& environment, const Json& arguments, const Call& c
   auto shell = environment.boxes.shell(run->box);
   if (!shell) return usage_error(shell.error());
   call.report(0, 1, "hashing on " + run->box);
-  auto manifest = take_manifest(**shell, run->folder, *job, kManifestTimeout, call.stop);
+  auto manifest = take_manifest(**shell, run->folder, *job, kManifestTimeout, call.stop,
+                                places_that_are_lost(environment, *run, *job));
   if (!manifest) return trouble(manifest.error());
   if (manifest->run_live) {
     Report report(environment.handbook, "still_running");
@@ -366,30 +428,29 @@ ToolResult verify(Environment& environment, const Json& arguments, const Call& c
       manifest_json(*manifest).dump(-1, ' ', false, Json::error_handler_t::replace), call.now);
   if (!saved) return trouble(saved.error());
 
-  std::vector<Item> items;
-  for (const ManifestEntry& entry : manifest->entries) {
-    items.push_back({.entry = entry, .local = local_path(root, *run, entry)});
-  }
   const auto before = environment.ledger->evidence(run->run);
-  auto plan = plan_pull(items, before ? *before : std::vector<EvidenceRecord>{},
-                        flag_or(arguments, "repull", false), call);
-  if (!plan) return trouble(plan.error());
-  auto received = pull(environment, *run, *job, root, *plan, call);
+  auto items = plan_pull(*manifest, root, before ? *before : std::vector<EvidenceRecord>{},
+                         flag_or(arguments, "repull", false), call);
+  if (!items) return trouble(items.error());
+  auto received = pull_items(environment, *run, *job, root, *items, call);
   if (!received) return trouble(received.error());
-
-  std::size_t judged = 0;
-  for (Item& item : items) {
-    call.report(static_cast<double>(judged), static_cast<double>(items.size()),
-                "loading " + item.entry.cell + "/" + clean_line(item.entry.path, 120));
-    judge(item, call);
-    if (call.stop.stop_requested())
-      return trouble({Code::cancelled, "stopped while verifying", ""});
-    ++judged;
+  if (auto judged = judge_all(root, run->run, *items, call); !judged)
+    return trouble(judged.error());
+  if (ask_again(*items)) {
+    auto more = pull_items(environment, *run, *job, root, *items, call);
+    if (!more) return trouble(more.error());
+    *received += *more;
+    if (auto judged = judge_all(root, run->run, *items, call); !judged)
+      return trouble(judged.error());
+    drop_wrong(*items);
   }
-  const auto sets = judge_sets_of(items, root / run->run, call);
+  clear_incoming(root, run->run, *items);
+  const auto sets = judge_sets_of(*items, root / run->run, call);
   if (!sets) return trouble(sets.error());
+
   std::vector<EvidenceRecord> evidence;
-  for (const Item& item : items) evidence.push_back(to_evidence(item, *run, digest, call.now));
+  for (const ArtifactItem& item : *items)
+    evidence.push_back(to_evidence(item, *run, digest, call.now));
   saved = environment.ledger->artifacts_checked(evidence, call.now);
   if (!saved) return trouble(saved.error());
 
@@ -397,9 +458,12 @@ ToolResult verify(Environment& environment, const Json& arguments, const Call& c
   report.field("run") = run->run;
   report.field("folder") = (root / run->run).string();
   report.field("bytes_received") = *received;
-  write_items(items, report);
+  write_items(*items, report);
   write_sets(*sets, root / run->run, report);
-  conclude(*run, items, *manifest, report);
+  write_metrics(*items, report);
+  reconcile(*run, *job, root, *items, report);
+  if (all_proven(*items)) write_bundle(*run, *job, root, digest, *items, call.now, report);
+  conclude(*run, *items, *manifest, report);
   return report.finish();
 }
 

@@ -214,6 +214,29 @@ Result<std::vector<FolderReport>> check_folders(const fs::path& root,
   return Walk(root, files, options.depth, std::move(stop)).run();
 }
 
+Result<std::vector<ArtifactReport>> judge_sets(const fs::path& root,
+                                               const std::vector<ArtifactReport*>& files,
+                                               std::stop_token stop) {
+  auto sets = check_folders(root, files, {}, std::move(stop));
+  if (!sets) return sets.error();
+  std::vector<ArtifactReport> reports;
+  for (FolderReport& set : *sets) {
+    for (const std::size_t i : set.files) {
+      ArtifactReport& member = *files[i];
+      if (set.report.verdict == ArtifactVerdict::ok || member.verdict != ArtifactVerdict::ok)
+        continue;
+      member.verdict = set.report.verdict;
+      member.findings.insert(
+          member.findings.begin(),
+          {Finding::Severity::error, "a file of a checkpoint that is " +
+                                         std::string(artifact_verdict_name(member.verdict)) + ": " +
+                                         why(set.report)});
+    }
+    reports.push_back(std::move(set.report));
+  }
+  return reports;
+}
+
 Result<std::optional<std::string>> member_text(const FolderCheck& check, const std::string& name,
                                                std::uint64_t most) {
   const std::optional<std::string> nothing;

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/artifact/json_text.h"
 #include "core/base/text.h"
 
 namespace rgt {
@@ -93,36 +94,6 @@ class Walker : public nlohmann::json_sax<nlohmann::json> {
 };
 
 }  // namespace
-
-std::string without_specials(std::string_view text, std::size_t& specials) {
-  std::string plain;
-  plain.reserve(text.size());
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      plain += c;
-      if (c == '\\' && i + 1 < text.size())
-        plain += text[++i];
-      else if (c == '"')
-        in_string = false;
-      continue;
-    }
-    in_string = c == '"';
-    bool replaced = false;
-    for (const std::string_view word :
-         {std::string_view("-Infinity"), std::string_view("Infinity"), std::string_view("NaN")}) {
-      if (text.substr(i, word.size()) != word) continue;
-      plain += "null";
-      i += word.size() - 1;
-      ++specials;
-      replaced = true;
-      break;
-    }
-    if (!replaced) plain += c;
-  }
-  return plain;
-}
 
 Result<void> walk_json(std::string_view text, const TakeScalar& take) {
   std::size_t ignored = 0;

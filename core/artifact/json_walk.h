@@ -30,8 +30,4 @@ using TakeScalar = std::function<void(const JsonPath& path, const JsonScalar& va
 // such file. Python's NaN and Infinity come as null, as in metrics.
 Result<void> walk_json(std::string_view text, const TakeScalar& take);
 
-// Replaces the words NaN, Infinity and -Infinity outside of strings by null; says how many there
-// were.
-std::string without_specials(std::string_view text, std::size_t& specials);
-
 }  // namespace rgt

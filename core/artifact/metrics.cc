@@ -6,8 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/artifact/csv_text.h"
 #include "core/artifact/format.h"
-#include "core/artifact/json_walk.h"
+#include "core/artifact/json_text.h"
 #include "core/base/text.h"
 
 namespace rgt {
@@ -74,34 +75,6 @@ void conclude(ArtifactReport& report, Judgement& judgement, std::size_t specials
   judgement.reached(Depth::values);
 }
 
-// The fields of one CSV record; false if a quote is not closed. RFC 4180.
-bool read_record(std::string_view text, char separator, std::size_t& at,
-                 std::vector<std::string>& fields) {
-  fields.assign(1, "");
-  bool quoted = false;
-  for (; at < text.size(); ++at) {
-    const char c = text[at];
-    if (quoted) {
-      if (c != '"')
-        fields.back() += c;
-      else if (at + 1 < text.size() && text[at + 1] == '"')
-        fields.back() += text[++at];
-      else
-        quoted = false;
-    } else if (c == '"' && fields.back().empty()) {
-      quoted = true;
-    } else if (c == separator) {
-      fields.emplace_back();
-    } else if (c == '\n') {
-      ++at;
-      return true;
-    } else if (c != '\r') {
-      fields.back() += c;
-    }
-  }
-  return !quoted;
-}
-
 }  // namespace
 
 Result<void> read_json(const FileBytes& file, Depth, std::stop_token, ArtifactReport& report) {
@@ -149,12 +122,7 @@ Result<void> read_csv(const FileBytes& file, Depth, std::stop_token, ArtifactRep
   Judgement judgement(report);
   const auto text = text_of(file, judgement);
   if (!text) return text.error();
-  // The header tells which it is; rgt never asks the file's name.
-  const std::string_view header = std::string_view(*text).substr(0, text->find('\n'));
-  const char separator =
-      header.find(',') == std::string_view::npos && header.find('\t') != std::string_view::npos
-          ? '\t'
-          : ',';
+  const char separator = separator_of(*text);
   std::size_t at = 0, rows = 0, specials = 0, columns = 0;
   std::vector<std::string> fields;
   while (!judgement.failed() && at < text->size()) {

@@ -70,6 +70,13 @@ Result<std::vector<FolderReport>> check_folders(const std::filesystem::path& roo
                                                 const std::vector<ArtifactReport*>& files,
                                                 const CheckOptions& options, std::stop_token stop);
 
+// A file is only as good as the set it belongs to: those of a set that is not ok get the set's
+// verdict, and why. A set that lacks a file which is not among `files` is not whole. The reports on
+// the sets come back.
+Result<std::vector<ArtifactReport>> judge_sets(const std::filesystem::path& root,
+                                               const std::vector<ArtifactReport*>& files,
+                                               std::stop_token stop);
+
 // Every regular file below a folder (sorted), or the file itself, several at once; the reports are
 // in that order, a checkpoint folder's own behind those of its files. Code::not_found if neither.
 Result<std::vector<ArtifactReport>> check_paths(const std::vector<std::filesystem::path>& paths,

@@ -10,6 +10,7 @@
 #include "core/box/local_shell.h"
 #include "core/box/rsync_transfer.h"
 #include "core/box/ssh_keeper.h"
+#include "core/box/ssh_sftp.h"
 #include "core/box/ssh_shell.h"
 
 namespace rgt {
@@ -23,6 +24,33 @@ bool is_box_name(const std::string& name) {
            c == '_' || c == '-' || c == '@';
   });
 }
+
+// rsync, and SFTP where one side has none.
+class EitherTransfer final : public Transfer {
+ public:
+  EitherTransfer(std::string box, const SshSettings& settings, ProcessRunner& processes,
+                 const std::shared_ptr<Shell>& shell)
+      : box_(std::move(box)),
+        rsync_(box_, settings, processes, shell),
+        sftp_(box_, settings, processes, shell) {}
+
+  Result<PullReport> pull(const PullRequest& request, std::stop_token stop) override {
+    auto by_rsync = rsync_.pull(request, stop);
+    const bool lacking = !by_rsync && by_rsync.error().code == Code::missing_tool;
+    if (!lacking || box_ == kLocalBox) return by_rsync;
+    auto by_sftp = sftp_.pull(request, stop);
+    if (by_sftp || by_sftp.error().code != Code::missing_tool) return by_sftp;
+    return Error{Code::missing_tool, by_rsync.error().message + ", and its sshd offers no SFTP",
+                 by_rsync.error().next +
+                     ". An address that is a platform's proxy has neither: use the direct address "
+                     "and port that the platform shows for the box (RunPod: handbook entry RP6)"};
+  }
+
+ private:
+  const std::string box_;
+  RsyncTransfer rsync_;
+  SftpTransfer sftp_;
+};
 
 class RealBoxes final : public Boxes {
  public:
@@ -44,7 +72,7 @@ class RealBoxes final : public Boxes {
     auto reached = shell(box);
     if (!reached) return reached.error();
     return std::shared_ptr<Transfer>(
-        std::make_shared<RsyncTransfer>(box, settings_, processes_, *reached));
+        std::make_shared<EitherTransfer>(box, settings_, processes_, *reached));
   }
 
  private:

@@ -38,7 +38,7 @@ class Boxes {
   virtual Result<std::shared_ptr<Transfer>> transfer(const std::string& box) = 0;
 };
 
-// The real ones: LocalShell and SshShell (libssh), RsyncTransfer.
+// The real ones: LocalShell and SshShell (libssh), RsyncTransfer and SftpTransfer.
 std::unique_ptr<Boxes> make_boxes(SshSettings settings, ProcessRunner& processes);
 
 }  // namespace rgt

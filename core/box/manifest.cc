@@ -2,6 +2,7 @@
 #include "core/box/manifest.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -29,54 +30,51 @@ void check_path(AnswerReader& answer, const std::string& path) {
   if (!right && answer.ok()) answer.fail("a path below the write path");
 }
 
-ManifestEntry read_file_line(AnswerReader& answer, const std::string& cell) {
-  ManifestEntry entry;
-  answer.take("file", 4);
-  entry.cell = cell;
-  entry.present = true;
-  entry.path = answer.text(0);
-  entry.size = answer.number(1);
-  entry.mtime = answer.integer(2, 0, 1ll << 40);
-  entry.sha256 = answer.hex_digest(3);
-  check_path(answer, entry.path);
-  return entry;
+// One expected artifact, and what was said about it so far, in any order.
+struct Expected {
+  std::string cell = {};
+  std::string path = {};
+  std::vector<ManifestEntry> files = {};
+};
+
+void read_expected(AnswerReader& answer, const std::string& cell, std::vector<Expected>& all) {
+  answer.take("art", 2);
+  if (answer.number(0) != all.size() + 1) answer.fail("the next number of an artifact");
+  all.push_back({.cell = cell, .path = answer.text(1)});
 }
 
-// One expected artifact: its files in the order of their names, or one entry that says: missing.
-void read_artifact(AnswerReader& answer, const std::string& cell, Manifest& manifest, bool& limit) {
-  answer.take("art", 1);
-  const std::string expected = answer.text(0);
-  const auto first = static_cast<std::ptrdiff_t>(manifest.entries.size());
-  for (;;) {
-    if (answer.at("tick") || answer.at("changed")) {
-      manifest.run_live = manifest.run_live || answer.at("changed");
-      answer.take(answer.at("tick") ? "tick" : "changed", 0);
-    } else if (answer.at("limit")) {
-      answer.take("limit", 0);
-      limit = true;
-    } else if (answer.at("file") && manifest.entries.size() <= kMaxFiles) {
-      manifest.entries.push_back(read_file_line(answer, cell));
-      const std::string& path = manifest.entries.back().path;
-      if (answer.ok() && path != expected && path.rfind(expected + "/", 0) != 0) {
-        answer.fail("a file of the artifact '" + clean_line(expected, 80) + "'");
-      }
-    } else if (answer.at("unreadable")) {
-      answer.take("unreadable", 1);
-      manifest.entries.push_back({.cell = cell, .path = answer.text(0)});
-    } else if (answer.at("outside")) {
-      answer.take("outside", 2);
-      manifest.entries.push_back({.cell = cell,
-                                  .path = answer.text(0),
-                                  .leads_to = clean_line(answer.text(1), kLinkWords)});
-    } else {
-      break;
-    }
+// A line about one file: its artifact's number first, then its path.
+void read_about_file(AnswerReader& answer, std::vector<Expected>& all) {
+  const std::size_t fields = answer.at("file") ? 5 : answer.at("outside") ? 3 : 2;
+  const std::string keyword = fields == 5 ? "file" : fields == 3 ? "outside" : "unreadable";
+  answer.take(keyword, fields);
+  const auto number = static_cast<std::size_t>(answer.number(0, all.size()));
+  if (number == 0) answer.fail("the number of an artifact");
+  if (!answer.ok()) return;
+  Expected& expected = all[number - 1];
+  ManifestEntry entry{.cell = expected.cell, .path = answer.text(1)};
+  check_path(answer, entry.path);
+  if (fields == 5) {
+    entry.present = true;
+    entry.size = answer.number(2);
+    entry.mtime = answer.integer(3, 0, 1ll << 40);
+    entry.sha256 = answer.hex_digest(4);
   }
-  if (static_cast<std::ptrdiff_t>(manifest.entries.size()) == first) {
-    manifest.entries.push_back({.cell = cell, .path = expected});
+  if (fields == 3) entry.leads_to = clean_line(answer.text(2), kLinkWords);
+  if (answer.ok() && entry.path != expected.path && entry.path.rfind(expected.path + "/", 0) != 0)
+    answer.fail("a file of the artifact '" + clean_line(expected.path, 80) + "'");
+  expected.files.push_back(std::move(entry));
+}
+
+// The files of each artifact in the order of their names, or one entry that says: missing.
+void list_entries(std::vector<Expected> all, Manifest& manifest) {
+  for (Expected& expected : all) {
+    if (expected.files.empty())
+      expected.files.push_back({.cell = expected.cell, .path = expected.path});
+    std::sort(expected.files.begin(), expected.files.end(),
+              [](const ManifestEntry& a, const ManifestEntry& b) { return a.path < b.path; });
+    std::move(expected.files.begin(), expected.files.end(), std::back_inserter(manifest.entries));
   }
-  std::sort(manifest.entries.begin() + first, manifest.entries.end(),
-            [](const ManifestEntry& a, const ManifestEntry& b) { return a.path < b.path; });
 }
 
 // A file named twice in a job (alone and inside its folder) is one file.
@@ -98,7 +96,8 @@ void keep_unexpected(const std::vector<Key>& found, Manifest& manifest) {
       manifest.unexpected_truncated = true;
       return;
     }
-    manifest.unexpected.push_back(file.first + "/" + clean_line(file.second, kMaxPath));
+    const std::string path = clean_line(file.second, kMaxPath);
+    manifest.unexpected.push_back(file.first.empty() ? path : file.first + "/" + path);
   }
 }
 
@@ -129,6 +128,21 @@ bool covers(const Manifest& manifest, const JobSpec& job) {
   return true;
 }
 
+// What the survey of other folders found below a write path was looked at there, and what belongs
+// to another run is that run's to prove.
+void drop_known(Manifest& manifest, const std::string& folder, const JobSpec& job) {
+  std::vector<std::string> known{folder.substr(0, folder.rfind('/') + 1)};
+  for (const CellSpec& cell : job.cells)
+    if (!cell.write_path.empty()) known.push_back(cell.write_path + "/");
+  std::set<std::string> seen;
+  std::erase_if(manifest.unexpected, [&](const std::string& path) {
+    if (path.empty() || path[0] != '/') return false;
+    return !seen.insert(path).second ||
+           std::any_of(known.begin(), known.end(),
+                       [&](const std::string& place) { return path.starts_with(place); });
+  });
+}
+
 Error too_many() {
   return Error{Code::limit,
                "the expected artifacts hold more than " + std::to_string(kMaxFiles) + " files",
@@ -138,11 +152,13 @@ Error too_many() {
 }  // namespace
 
 Result<Manifest> parse_manifest(std::string_view text) {
-  AnswerReader answer(text, "rgt-manifest 1");
+  AnswerReader answer(text, "rgt-manifest 2");
   Manifest manifest;
   bool limit = false;
   std::string cell;
+  std::vector<Expected> expected;
   std::vector<Key> unexpected;
+  std::size_t files = 0;
   answer.take("run", 1);
   manifest.run = clean_line(answer.text(0), 64);
   while (answer.ok() && !answer.at("live")) {
@@ -150,17 +166,29 @@ Result<Manifest> parse_manifest(std::string_view text) {
       answer.take("cell", 1);
       cell = answer.name(0);
     } else if (answer.at("art")) {
-      read_artifact(answer, cell, manifest, limit);
+      read_expected(answer, cell, expected);
+    } else if (answer.at("file") || answer.at("unreadable") || answer.at("outside")) {
+      read_about_file(answer, expected);
+      if (++files > kMaxFiles) return too_many();
     } else if (answer.at("unexpected")) {
       answer.take("unexpected", 1);
       unexpected.emplace_back(cell, answer.text(0));
+    } else if (answer.at("lost")) {
+      answer.take("lost", 1);
+      unexpected.emplace_back("", answer.text(0));
     } else if (answer.at("limit")) {
-      answer.take("limit", 0);  // of the search for unexpected files: more exist than were named
+      answer.take("limit", 0);
+      limit = true;
+    } else if (answer.at("more")) {
+      answer.take("more", 0);
       manifest.unexpected_truncated = true;
+    } else if (answer.at("changed")) {
+      answer.take("changed", 0);
+      manifest.run_live = true;
     } else {
       answer.take("tick", 0);
     }
-    if (manifest.entries.size() > kMaxFiles) return too_many();
+    if (expected.size() > kMaxFiles) return too_many();
   }
   answer.take("live", 1);
   manifest.run_live = answer.flag(0) || manifest.run_live;
@@ -168,17 +196,20 @@ Result<Manifest> parse_manifest(std::string_view text) {
   answer.take("end", 0);
   if (!answer.ok()) return answer.error();
   if (limit) return too_many();
+  list_entries(std::move(expected), manifest);
   drop_repeated(manifest);
   keep_unexpected(unexpected, manifest);
   return manifest;
 }
 
 Result<Manifest> take_manifest(Shell& shell, const std::string& folder, const JobSpec& job,
-                               Milliseconds total_timeout, std::stop_token stop) {
+                               Milliseconds total_timeout, std::stop_token stop,
+                               const std::vector<std::string>& survey) {
   const std::string script = onbox_script("manifest");
   ScriptCall call;
   call.script = script;
   call.args = {folder, job.run, std::to_string(kMaxFiles)};
+  call.args.insert(call.args.end(), survey.begin(), survey.end());
   call.input = request_lines(job);
   call.idle_timeout = Seconds(30);  // the script says a word every 5 s while it hashes
   call.total_timeout = total_timeout;
@@ -191,6 +222,7 @@ Result<Manifest> take_manifest(Shell& shell, const std::string& folder, const Jo
     return Error{Code::corrupt, "the box's manifest does not cover the artifacts of run " + job.run,
                  "verify again; if it stays, the box's sh is broken"};
   }
+  drop_known(*manifest, folder, job);
   return manifest;
 }
 

@@ -30,16 +30,21 @@ struct ManifestEntry {
 struct Manifest {
   std::string run = {};
   bool run_live = false;  // a process of the run was alive: the manifest proves nothing
-  std::vector<ManifestEntry> entries = {};   // one per expected file, in the job's order
-  std::vector<std::string> unexpected = {};  // checkpoint-like files below the write paths that the
-                                             // job does not name: lost at teardown (bounded, 100)
+  std::vector<ManifestEntry> entries = {};  // one per expected file, in the job's order
+  // Checkpoint-like files that the job does not name: "cell/path" below the write paths, absolute
+  // elsewhere. Lost at teardown (bounded, 100).
+  std::vector<std::string> unexpected = {};
   bool unexpected_truncated = false;
 };
 
-// One script call. An expected artifact that is a folder is expanded to its files. A folder that is
-// empty counts as missing. Code::limit beyond 100,000 files.
+// One script call, which hashes as many files at once as the box has cores, and what it hashed in
+// an earlier call (also one that was cut) only if it changed since by size, times or inode. An
+// expected artifact that is a folder is expanded to its files. A folder that is empty counts as
+// missing. Code::limit beyond 100,000 files. `survey`: folders where else to look for checkpoints
+// that were written since the launch; "" is the home folder.
 Result<Manifest> take_manifest(Shell& shell, const std::string& folder, const JobSpec& job,
-                               Milliseconds total_timeout, std::stop_token stop);
+                               Milliseconds total_timeout, std::stop_token stop,
+                               const std::vector<std::string>& survey = {});
 Result<Manifest> parse_manifest(std::string_view answer);  // fuzzed
 
 std::string manifest_digest(const Manifest& manifest);  // order-independent sha256 over the entries

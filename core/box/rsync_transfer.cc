@@ -1,69 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "core/box/rsync_transfer.h"
 
-#include <algorithm>
-#include <optional>
+#include <filesystem>
 
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/box/fields.h"
-#include "core/box/onbox.h"
 
 namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
 
-// What came so far stays here when a pull is cut, and the next one goes on from it.
-constexpr const char* kPartialFolder = ".rgt-partial";
-constexpr const char* kAgain = "call again: the pull goes on where it was cut";
-constexpr Seconds kLinksTimeout(60);  // one round trip and a few stat() for each of 100,000 files
 constexpr std::size_t kTailSize = 4096;  // bytes: the statistics of rsync are about 600
-
-// The path below the root without its "." parts, or nothing if it leads out. (A "/./" makes rsync
-// forget what stands before it, and write elsewhere than was checked.)
-std::optional<std::string> path_below(const std::string& path) {
-  if (path.empty() || path[0] == '/' || path.find('\0') != std::string::npos) return std::nullopt;
-  std::vector<std::string> parts;
-  for (const std::string_view part : split(path, '/')) {
-    if (part == ".." || part.empty()) return std::nullopt;
-    if (part != ".") parts.emplace_back(part);
-  }
-  if (parts.empty()) return std::nullopt;
-  return join(parts, "/");
-}
-
-Result<std::vector<std::string>> paths_below(const std::vector<std::string>& named) {
-  std::vector<std::string> paths;
-  for (const std::string& name : named) {
-    auto path = path_below(name);
-    if (!path) {
-      return Error{Code::refused,
-                   "the box names a path outside its folder: " + clean_line(name, 200),
-                   "do not trust this box"};
-    }
-    paths.push_back(std::move(*path));
-  }
-  return paths;
-}
-
-// A symlink where a folder or file of ours should be would let the box's names write elsewhere.
-Result<void> refuse_symlinks(const fs::path& root, const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) {
-    fs::path place = root;
-    for (const fs::path& part : fs::path(path)) {
-      place /= part;
-      std::error_code ignored;
-      if (fs::is_symlink(fs::symlink_status(place, ignored))) {
-        return Error{Code::refused,
-                     place.string() + " is a symbolic link; a pull writes only real files below " +
-                         root.string(),
-                     "remove the link, or pull into another folder"};
-      }
-    }
-  }
-  return {};
-}
 
 // rsync splits the -e command at spaces and knows quotes but no escapes, so a path with both kinds
 // of quotes cannot be said.
@@ -84,22 +32,28 @@ std::string ssh_program(const SshSettings& settings) {
 std::vector<std::string> rsync_arguments(const std::string& box, const SshSettings& settings,
                                          const PullRequest& request) {
   const auto idle = std::chrono::ceil<Seconds>(request.idle_timeout).count();
+  // In place, so that also a kill -9 loses nothing of what came.
   std::vector<std::string> argv{"rsync",
                                 "--files-from=-",
                                 "--from0",
                                 "--times",
                                 "--copy-links",
                                 "--protect-args",
-                                "--partial",
-                                std::string("--partial-dir=") + kPartialFolder,
+                                "--inplace",
                                 "--info=progress2,stats2",
                                 "--no-human-readable",
                                 "--outbuf=L"};
   // Hashing a big file is silent for minutes and looks like a dead link to --timeout; there the
   // ServerAlive options of ssh tell a dead link, and the total deadline holds.
-  argv.push_back(request.by_checksum ? "--checksum" : "--timeout=" + std::to_string(idle));
+  if (request.by_checksum) {
+    argv.push_back("--checksum");
+  } else {
+    argv.push_back("--append");
+    argv.push_back("--timeout=" + std::to_string(idle));
+  }
   if (box == kLocalBox) {
-    argv.push_back("--whole-file");  // reading both sides to save a copy on one disk saves nothing
+    // Reading both sides to save a copy on one disk saves nothing.
+    if (request.by_checksum) argv.push_back("--whole-file");
     argv.push_back(request.remote_root + "/");
   } else {
     argv.push_back("-e");
@@ -110,11 +64,12 @@ std::vector<std::string> rsync_arguments(const std::string& box, const SshSettin
   return argv;
 }
 
-// "     1,234,567  45%   12.34MB/s ..." with --no-human-readable: plain digits, rate with a unit.
+// "     1234567  45%   12.34MB/s ..." with --no-human-readable: plain digits, rate with a unit.
+// The bytes count what lay here before, once rsync comes to its file.
 class ProgressReader {
  public:
-  explicit ProgressReader(const PullRequest& request)
-      : request_(request), start_(std::chrono::steady_clock::now()) {}
+  explicit ProgressReader(const std::function<void(std::uint64_t)>& on_bytes)
+      : on_bytes_(on_bytes) {}
   void read(std::string_view bytes) {
     pending_ += bytes;
     std::size_t end = 0;
@@ -130,17 +85,23 @@ class ProgressReader {
     text = trim(text);
     const std::size_t space = text.find(' ');
     if (space == std::string_view::npos || text.find('%') == std::string_view::npos) return;
-    const auto bytes = parse_uint(text.substr(0, space));
-    if (!bytes || !request_.on_progress) return;
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-    request_.on_progress(*bytes,
-                         spent.count() > 0 ? static_cast<double>(*bytes) / spent.count() : 0);
+    if (const auto bytes = parse_uint(text.substr(0, space))) on_bytes_(*bytes);
   }
 
-  const PullRequest& request_;
-  std::chrono::steady_clock::time_point start_;
+  const std::function<void(std::uint64_t)>& on_bytes_;
   std::string pending_ = {};
 };
+
+// Bytes of these files that an earlier pull left here.
+std::uint64_t bytes_here(const fs::path& root, const std::vector<PullFile>& files) {
+  std::uint64_t bytes = 0;
+  for (const PullFile& file : files) {
+    std::error_code absent;
+    const auto size = fs::file_size(root / file.path, absent);
+    if (!absent) bytes += size;
+  }
+  return bytes;
+}
 
 // "Total bytes received: 123" and "Number of regular files transferred: 4" of --stats.
 std::uint64_t statistic(std::string_view out, std::string_view name) {
@@ -175,7 +136,7 @@ bool only_missing_files(std::string_view errors) {
 // Exit values are those of rsync(1); 255 is ssh's own.
 Error RsyncTransfer::explain(const ProcessOutcome& outcome, const PullRequest& request) const {
   const std::string words = clean_line(outcome.err, 300);
-  const std::string again = kAgain;
+  const std::string again = kPullAgain;
   if (outcome.end == ProcessEnd::cancelled)
     return {Code::cancelled, "stopped while pulling", again};
   if (outcome.end == ProcessEnd::timed_out)
@@ -222,55 +183,31 @@ Error RsyncTransfer::explain(const ProcessOutcome& outcome, const PullRequest& r
   }
 }
 
-// rsync can follow every symbolic link of the other side or none; so the box is asked first which
-// of them lead out of the folder.
-Result<void> RsyncTransfer::refuse_links_out(const PullRequest& request,
-                                             const std::vector<std::string>& paths,
-                                             const Patience& patience) const {
-  ScriptCall call;
-  const std::string script = onbox_script("links");
-  call.script = script;
-  call.args = {request.remote_root};
-  for (const std::string& path : paths) call.input += onbox_word(path) + "\n";
-  call.total_timeout = std::min<Milliseconds>(kLinksTimeout, patience.left());
-  call.idle_timeout = call.total_timeout;
-  auto text = onbox_answer(shell_->run(call, patience.stop), "looking for links");
-  if (!text) {
-    const Error& error = text.error();
-    const bool again = error.code == Code::unreachable || error.code == Code::timeout;
-    return Error{error.code, error.message, again ? kAgain : error.next};
-  }
-  AnswerReader answer(*text, "rgt-links 1");
-  if (answer.at("out")) {
-    answer.take("out", 2);
-    return Error{Code::refused,
-                 clean_line(answer.text(0), 200) + " on " + box_ + " is a symbolic link to " +
-                     clean_line(answer.text(1), 200) + ", outside of " + request.remote_root,
-                 "copy the file to where the link is, or make its folder the write path of a cell"};
-  }
-  if (!answer.ok()) return answer.error();
-  return {};
-}
-
 Result<PullReport> RsyncTransfer::pull(const PullRequest& request, std::stop_token stop) {
-  require(!request.remote_root.empty() && request.remote_root[0] == '/',
-          "a pull starts at an absolute folder");
-  const Patience patience{Patience::Steady::now() + request.total_timeout, stop};
-  const auto paths = paths_below(request.paths);
-  if (!paths) return paths.error();
-  if (auto clean = refuse_symlinks(request.local_root, *paths); !clean) return clean.error();
+  const Patience patience{Patience::Steady::now() + request.total_timeout, std::move(stop)};
+  auto files = check_pull_paths(request);
+  if (!files) return files.error();
   if (auto made = make_directories(request.local_root); !made) return made.error();
-  if (auto inside = refuse_links_out(request, *paths, patience); !inside) return inside.error();
-  return run_rsync(request, *paths, patience);
+  if (auto inside = refuse_links_out(*shell_, box_, request, *files, patience); !inside)
+    return inside.error();
+  const auto shares = share_out(std::move(*files), request.streams);
+  PullMeter meter(request, shares.size());
+  return pull_shares(shares, patience, [&](std::size_t share, const Patience& shared) {
+    const std::uint64_t kept =
+        request.on_progress ? bytes_here(request.local_root, shares[share]) : 0;
+    return run_rsync(
+        request, shares[share], [&](std::uint64_t bytes) { meter.update(share, bytes, kept); },
+        shared);
+  });
 }
 
-Result<PullReport> RsyncTransfer::run_rsync(const PullRequest& request,
-                                            const std::vector<std::string>& paths,
-                                            const Patience& patience) const {
-  ProgressReader progress(request);
+Result<PullReport> RsyncTransfer::run_rsync(
+    const PullRequest& request, const std::vector<PullFile>& files,
+    const std::function<void(std::uint64_t bytes)>& on_bytes, const Patience& patience) const {
+  ProgressReader progress(on_bytes);
   ProcessSpec spec;
   spec.argv = rsync_arguments(box_, settings_, request);
-  for (const std::string& path : paths) spec.input += path + '\0';
+  for (const PullFile& file : files) spec.input += file.path + '\0';
   spec.total_timeout = patience.left();
   // A little more than rsync's own --timeout, which says more clearly what happened.
   spec.idle_timeout = request.by_checksum ? Milliseconds(0) : request.idle_timeout + Seconds(15);

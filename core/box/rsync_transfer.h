@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // RsyncTransfer: pulls with the rsync program, over the OpenSSH client with the same configuration
-// and the same strictness about host keys. The local box is a plain copy by rsync.
+// and the same strictness about host keys, several of them side by side. The local box is a plain
+// copy by rsync.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +12,7 @@
 #include "core/base/process.h"
 #include "core/box/boxes.h"
 #include "core/box/patience.h"
+#include "core/box/pull_paths.h"
 #include "core/box/shell.h"
 #include "core/box/transfer.h"
 
@@ -27,9 +30,8 @@ class RsyncTransfer final : public Transfer {
   Result<PullReport> pull(const PullRequest& request, std::stop_token stop) override;
 
  private:
-  Result<void> refuse_links_out(const PullRequest& request, const std::vector<std::string>& paths,
-                                const Patience& patience) const;
-  Result<PullReport> run_rsync(const PullRequest& request, const std::vector<std::string>& paths,
+  Result<PullReport> run_rsync(const PullRequest& request, const std::vector<PullFile>& files,
+                               const std::function<void(std::uint64_t bytes)>& on_bytes,
                                const Patience& patience) const;
   Error explain(const ProcessOutcome& outcome, const PullRequest& request) const;
 

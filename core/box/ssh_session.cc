@@ -166,6 +166,7 @@ struct SshSession::Handles {
 SshSession::SshSession(std::unique_ptr<Handles> handles, std::string alias, const Upkeep& upkeep)
     : handles_(std::move(handles)), alias_(std::move(alias)), upkeep_(upkeep) {}
 SshSession::~SshSession() = default;
+ssh_session SshSession::libssh() const { return handles_->session; }
 
 Result<std::unique_ptr<SshSession>> SshSession::connect(const SshTarget& target,
                                                         const SshSettings& settings,

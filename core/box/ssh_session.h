@@ -16,6 +16,8 @@
 #include "core/box/shell.h"
 #include "core/box/ssh_config.h"
 
+struct ssh_session_struct;
+
 namespace rgt {
 
 class SshSession {
@@ -49,6 +51,8 @@ class SshSession {
   Tended tend();
 
   const std::string& host_key() const { return host_key_; }
+  // For those of this room that speak libssh themselves; run() and the like must not be mixed in.
+  ssh_session_struct* libssh() const;
 
  private:
   struct Handles;

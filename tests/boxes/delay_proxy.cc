@@ -87,6 +87,7 @@ class DelayProxy::Loop {
         hand_on(link.down, false);
       }
       links_.remove_if([](Link& link) { return over(link); });
+      proxy_.open_links_ = static_cast<int>(links_.size());
     }
   }
 
@@ -95,7 +96,7 @@ class DelayProxy::Loop {
     const int epoch = proxy_.epoch_;
     if (epoch == proxy_.epoch_seen_) return;
     proxy_.turns_ = proxy_.connections_ = proxy_.given_up_ = 0;
-    proxy_.bytes_up_ = proxy_.bytes_down_ = 0;
+    proxy_.bytes_up_ = proxy_.bytes_down_ = proxy_.bytes_arrived_ = 0;
     for (Link& link : links_) {
       for (Lane* lane : {&link.up, &link.down}) {
         lane->heard = 0;
@@ -188,6 +189,7 @@ class DelayProxy::Loop {
                    parcel.bytes.size() - lane.sent_of_first, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (wrote < 0 && (errno == EAGAIN || errno == EINTR)) return;
         lane.sent_of_first += static_cast<std::size_t>(std::max<ssize_t>(wrote, 0));
+        if (!is_up && wrote > 0) proxy_.bytes_arrived_ += static_cast<std::uint64_t>(wrote);
         if (wrote < 0) lane.sent_of_first = parcel.bytes.size();  // nobody is there to take it
         if (lane.sent_of_first < parcel.bytes.size()) return;
       }

@@ -34,10 +34,13 @@ class DelayProxy {
   // Since the last reset, over all connections. An answer is depth N + 1 if what it answers was
   // itself sent after hearing an answer of depth N; `turns` is the deepest that came back.
   int turns() const { return turns_; }
+  int open_links() const { return open_links_; }  // now
   int connections() const { return connections_; }
   int given_up() const { return given_up_; }                // connections that the near side closed
   std::uint64_t bytes_up() const { return bytes_up_; }      // towards the box
   std::uint64_t bytes_down() const { return bytes_down_; }  // from the box
+  // From the box and handed on; bytes_down() also counts what waits in here.
+  std::uint64_t bytes_arrived() const { return bytes_arrived_; }
   void reset_counts();  // what is under way now no longer counts
 
  private:
@@ -54,10 +57,12 @@ class DelayProxy {
   std::atomic<int> epoch_ = 0;
   std::atomic<int> epoch_seen_ = 0;
   std::atomic<int> turns_ = 0;
+  std::atomic<int> open_links_ = 0;
   std::atomic<int> connections_ = 0;
   std::atomic<int> given_up_ = 0;
   std::atomic<std::uint64_t> bytes_up_ = 0;
   std::atomic<std::uint64_t> bytes_down_ = 0;
+  std::atomic<std::uint64_t> bytes_arrived_ = 0;
   std::jthread thread_ = {};
 };
 

@@ -42,6 +42,17 @@ expect 2 "cannot open" "$rgt" check /no/such/file
 "$rgt" launch --run r --box local --artifact m.json -- 'echo "{\"loss\": 1}" > "$RGT_OUT/m.json"' >/dev/null
 until "$rgt" probe r --json 2>/dev/null | grep -q '^  "verdict": "done"'; do sleep 0.1; done
 expect 0 "OK 1/1" "$rgt" verify r
+
+# Handed on: proven again with no ledger, and not once a byte differs.
+cp -r "$work/state/artifacts/r" "$work/handed"
+expect 0 "OK 1/1, errors 0" env RGT_STATE_DIR=/nowhere/at/all "$rgt" verify --bundle "$work/handed"
+expect 0 '"verdict": "proven"' env RGT_STATE_DIR=/nowhere/at/all "$rgt" verify --bundle "$work/handed" --json
+sed -i 's/1/2/' "$work/handed/main/m.json"
+expect 1 "NOT PROVEN: 0/1 ok, errors 1" "$rgt" verify --bundle "$work/handed"
+sed -i 's,"main/m.json","../m.json",' "$work/handed/rgt-bundle.json"
+expect 3 "outside of its folder" "$rgt" verify --bundle "$work/handed"
+expect 2 "rgt-bundle.json" "$rgt" verify --bundle "$work"
+expect 2 "nothing to verify" "$rgt" verify
 expect 3 "waits for a human" "$rgt" teardown local
 "$rgt" teardown local --json >"$work/look" || true
 request=$(sed -n 's/^ *"request": "\(.*\)",*$/\1/p' "$work/look")

@@ -45,6 +45,18 @@ ToolResult Workbench::call(const std::string& tool, const Json& arguments,
   return {};
 }
 
+ToolResult Workbench::call_with_progress(const std::string& tool, const Json& arguments,
+                                         std::function<void(const std::string&)> on_progress) {
+  for (const Tool& candidate : tools_) {
+    if (candidate.card.name != tool) continue;
+    Call call{.now = clock_.now()};
+    call.progress = [&](double, double, const std::string& message) { on_progress(message); };
+    return candidate.run(arguments, call);
+  }
+  FAIL("no tool " << tool);
+  return {};
+}
+
 Json Workbench::job(const std::string& run, const std::vector<std::string>& commands,
                     const std::vector<std::string>& artifacts) const {
   Json cells = Json::array();

@@ -29,6 +29,9 @@ class Workbench {
   ToolResult call(const std::string& tool, const Json& arguments,
                   std::function<Answer(const Question&)> ask = {});
 
+  ToolResult call_with_progress(const std::string& tool, const Json& arguments,
+                                std::function<void(const std::string&)> on_progress);
+
   // A job on the box with one cell per command; artifacts as given for every cell.
   Json job(const std::string& run, const std::vector<std::string>& commands,
            const std::vector<std::string>& artifacts) const;

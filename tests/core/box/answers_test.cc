@@ -24,8 +24,8 @@ const std::string kLook = "rgt-look 1\ntime 1800000000\nboot =b-1\nmachine =" + 
                           "end-run\nrun r2 0\nend-run\nend\n";
 
 const std::string kManifest =
-    "rgt-manifest 1\nrun =r1\ncell c1\ntick\nart =steps\nfile =steps/b 2 3 " + kDigest +
-    "\ntick\nfile =steps/a 1 3 " + kDigest + "\nart =gone\nunexpected =x.pt\nlive 0\ntick\nend\n";
+    "rgt-manifest 2\nrun =r1\ncell c1\ntick\nart 1 =steps\nart 2 =gone\nfile 1 =steps/b 2 3 " +
+    kDigest + "\ntick\nfile 1 =steps/a 1 3 " + kDigest + "\nunexpected =x.pt\nlive 0\ntick\nend\n";
 
 const std::string kSurvey =
     "rgt-survey 1\ntime 1800000000\nboot =b\nmachine -\nos +RGViaWFuIDEy\nkernel =Linux\nuser "
@@ -133,16 +133,19 @@ TEST_CASE("a manifest may not name files outside the artifact it answers for") {
     wrong.replace(wrong.find("steps/b"), 7, path);
     CHECK_FALSE(parse_manifest(wrong).ok());
   }
+  std::string wrong = kManifest;
+  wrong.replace(wrong.find("file 1"), 6, "file 3");  // of an artifact that was never announced
+  CHECK_FALSE(parse_manifest(wrong).ok());
 }
 
 TEST_CASE("too many files are a limit, and a changed file makes the run live") {
   std::string text = kManifest;
-  text.insert(text.find("art =gone"), "limit\n");
+  text.insert(text.find("art 2 =gone"), "limit\n");
   const auto refused = parse_manifest(text);
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().code == Code::limit);
   text = kManifest;
-  text.insert(text.find("art =gone"), "changed\n");
+  text.insert(text.find("art 2 =gone"), "changed\n");
   const auto live = parse_manifest(text);
   REQUIRE(live.ok());
   CHECK(live->run_live);

@@ -137,6 +137,83 @@ TEST_CASE("a process that an ended cell left behind makes the run live") {
   CHECK_FALSE(take(room, job).run_live);
 }
 
+TEST_CASE("a manifest that was cut goes on: what was hashed is not hashed again, what changed is") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    JobSpec job = room.job({cell("a", "true", {"steps"})});
+    REQUIRE(room.start(job).ok());
+    room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+    const fs::path steps = room.folder(job) / "cells/a/out/steps";
+    for (int i = 0; i < 200; ++i) spill(steps / std::to_string(i), "bytes of " + std::to_string(i));
+    // A sha256sum that notes what it is asked for, and ends the whole script on its third call.
+    const fs::path tools = room.root / "counting";
+    const fs::path asked = room.root / "asked";
+    spill(tools / "sha256sum",
+          "#!/bin/sh\nfor name; do [ \"$name\" = -- ] || echo \"$name\" >>'" + asked.string() +
+              "'; done\necho call >>'" + asked.string() + ".calls'\nif [ -e '" + asked.string() +
+              ".cut' ] && [ \"$(wc -l <'" + asked.string() +
+              ".calls')\" -ge 3 ]; then kill -KILL 0; fi\nexec /usr/bin/sha256sum \"$@\"\n");
+    fs::permissions(tools / "sha256sum", fs::perms::owner_all);
+    ScriptShell counting(room.interpreter, tools.string() + ":" + room.path, room.root);
+    const auto lines = [&] {
+      const std::string text = slurp(asked);
+      fs::remove(asked);
+      return std::count(text.begin(), text.end(), '\n');
+    };
+    const auto take_again = [&] {
+      auto manifest = take_manifest(counting, room.folder(job), job, Seconds(60), {});
+      INFO((manifest ? "" : manifest.error().message));
+      REQUIRE(manifest.ok());
+      REQUIRE(manifest->entries.size() == 200);
+      for (const ManifestEntry& entry : manifest->entries)
+        CHECK(entry.sha256 == sha256_hex(slurp(room.folder(job) / "cells/a/out" / entry.path)));
+    };
+    spill(asked.string() + ".cut", "");
+    CHECK_FALSE(take_manifest(counting, room.folder(job), job, Seconds(60), {}).ok());
+    fs::remove(asked.string() + ".cut");
+    CHECK(lines() >= 64);
+    take_again();
+    CHECK(lines() <= 200 - 64);  // the first batch was whole before the third began
+    take_again();
+    CHECK(lines() == 0);
+    // Other bytes, the same size and the same time.
+    const auto time = fs::last_write_time(steps / "7");
+    spill(steps / "7", "bytes oF 7");
+    fs::last_write_time(steps / "7", time);
+    take_again();
+    CHECK(lines() == 1);
+    // What is kept may be cut or damaged: then it is hashed, not believed.
+    spill(room.folder(job) / "rgt/hashes", slurp(room.folder(job) / "rgt/hashes").substr(0, 1000));
+    take_again();
+    CHECK(lines() >= 150);
+  }
+}
+
+TEST_CASE("checkpoints elsewhere that would be lost are named, and other runs' and old ones not") {
+  Room room;
+  JobSpec job = room.job({cell("a", "true", {"wanted.pt"})});
+  spill(room.root / "home/old.pt", std::string(100'000, 'o'));
+  fs::last_write_time(room.root / "home/old.pt",
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
+  REQUIRE(room.start(job).ok());
+  room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+  const auto later = fs::file_time_type::clock::now() + std::chrono::seconds(2);
+  for (const fs::path& path :
+       {room.root / "home/new line\n.pt", room.root / "home/small.pt", room.root / "home/notes.txt",
+        room.folder(job) / "cells/a/out/wanted.pt", room.runs / "other/cells/a/out/theirs.pt"}) {
+    spill(path, std::string(path.filename() == "small.pt" ? 10 : 100'000, 'x'));
+    fs::last_write_time(path, later);
+  }
+  const auto manifest =
+      take_manifest(room.shell, room.folder(job), job, Seconds(60), {},
+                    {(room.root / "home").string(), room.runs.string(), "/nowhere/at/all"});
+  INFO((manifest ? "" : manifest.error().message));
+  REQUIRE(manifest.ok());
+  CHECK(manifest->unexpected ==
+        std::vector<std::string>{(room.root / "home/new line .pt").string()});
+}
+
 TEST_CASE("the manifest's digest ignores order and notices every other change") {
   Manifest manifest;
   manifest.entries = {{"a", "x", true, 1, std::string(64, 'a'), 5},

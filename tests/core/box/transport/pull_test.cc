@@ -35,6 +35,28 @@ struct Rig {
     request.by_checksum = by_checksum;
     return boxes->transfer(box).value()->pull(request, stop);
   }
+  // The box from now on: an sshd with SFTP, and no rsync on its PATH.
+  void without_rsync() {
+    const fs::path tools = sshd.folder() / "tools";
+    fs::create_directories(tools);
+    for (const auto& entry : fs::directory_iterator("/usr/bin")) {
+      const std::string name = entry.path().filename();
+      if (name != "rsync") fs::create_symlink(entry.path(), tools / name);
+    }
+    sshd.restart_with("Subsystem sftp internal-sftp\nSetEnv HOME=" +
+                      (sshd.folder() / "home").string() + " PATH=" + tools.string() + "\n");
+  }
+  // Everything goes through `proxy` from now on.
+  void go_through(const DelayProxy& proxy) {
+    const std::string own = std::to_string(sshd.port());
+    const std::string other = std::to_string(proxy.port());
+    for (const char* name : {"ssh_config", "known_hosts"}) {
+      std::string text = sshd.read(name);
+      const std::size_t at = text.find(own);
+      text.replace(at, own.size(), other);
+      sshd.write(name, text);
+    }
+  }
   // The link carries 4 MiB/s from now on.
   void slow_down() {
     sshd.write("rsync", "#!/bin/sh\nexec /usr/bin/rsync --bwlimit=4096 \"$@\"\n");
@@ -227,6 +249,166 @@ TEST_CASE("A pull that was cut by a stop request ends at once and goes on where 
   CHECK(whole->bytes_received < bytes.size());
 }
 
+namespace {
+
+// 200 files of 256 KiB and a large one; no two blocks alike.
+struct Tree {
+  std::vector<std::string> names = {};
+  std::vector<std::uint64_t> sizes = {};
+  std::uint64_t bytes = 0;
+
+  explicit Tree(Rig& rig) {
+    std::uint32_t state = 1;
+    const auto put = [&](const std::string& name, std::size_t size) {
+      std::string text(size, '\0');
+      for (std::size_t i = 0; i + 4 <= size; i += 4) {
+        state = state * 1664525u + 1013904223u;
+        text[i] = static_cast<char>(state >> 24);
+        text[i + 2] = static_cast<char>(state >> 16);
+      }
+      rig.put(name, text);
+      names.push_back(name);
+      sizes.push_back(size);
+      bytes += size;
+    };
+    for (int i = 0; i < 200; ++i) put("steps/" + std::to_string(i) + ".pt", 256u << 10);
+    put("model.safetensors", 40u << 20);
+  }
+};
+
+// Cut `cuts` times while it is under way; what came over the link in all.
+std::uint64_t pull_with_cuts(Rig& rig, DelayProxy& proxy, const Tree& tree, int cuts) {
+  fs::remove_all(rig.near);
+  proxy.set_way(DelayProxy::Way::open);
+  proxy.reset_counts();
+  PullRequest request;
+  request.remote_root = rig.far.string();
+  request.paths = tree.names;
+  request.sizes = tree.sizes;
+  request.local_root = rig.near;
+  const auto transfer = rig.boxes->transfer(LoopbackSshd::kAlias).value();
+  for (int cut = 1; cut <= cuts; ++cut) {
+    const std::uint64_t at =
+        tree.bytes * static_cast<std::uint64_t>(cut) / static_cast<std::uint64_t>(cuts + 1);
+    std::jthread cutter([&] {
+      if (eventually([&] { return proxy.bytes_arrived() > at; }))
+        proxy.set_way(DelayProxy::Way::cut);
+    });
+    const auto report = transfer->pull(request, {});
+    cutter.join();
+    REQUIRE_FALSE(report);
+    INFO(report.error().message);
+    CHECK(report.error().code == Code::unreachable);
+    CHECK(report.error().next.find("goes on where it was cut") != std::string::npos);
+    proxy.set_way(DelayProxy::Way::open);
+  }
+  const auto report = transfer->pull(request, {});
+  INFO((report.ok() ? "" : report.error().message));
+  REQUIRE(report);
+  for (const std::string& name : tree.names) {
+    REQUIRE(sha256_file(rig.near / name, {}).value() == sha256_file(rig.far / name, {}).value());
+  }
+  return proxy.bytes_arrived();
+}
+
+}  // namespace
+
+TEST_CASE("A pull that was cut five times sends less than two percent again") {
+  const bool by_sftp = GENERATE(false, true);
+  INFO((by_sftp ? "SFTP" : "rsync"));
+  Rig rig;
+  if (by_sftp) rig.without_rsync();
+  DelayProxy proxy(rig.sshd.port());
+  rig.go_through(proxy);
+  proxy.set_bytes_per_second(24u << 20);
+  const Tree tree(rig);
+  const std::uint64_t uncut = pull_with_cuts(rig, proxy, tree, 0);
+  CHECK(proxy.connections() > 2);  // several streams
+  const std::uint64_t cut = pull_with_cuts(rig, proxy, tree, 5);
+  WARN((by_sftp ? "SFTP: " : "rsync: ")
+       << uncut << " bytes came uncut, " << cut << " when cut five times");
+  CHECK(static_cast<double>(cut) < 1.02 * static_cast<double>(uncut));
+}
+
+TEST_CASE("From a box without rsync a pull brings by SFTP what rsync would bring") {
+  Rig rig;
+  rig.without_rsync();
+  const std::vector<std::string> names{"plain.pt", "-dash", "new\nline",  "deep/er/m.bin",
+                                       "*",        "empty", "back\\slash"};
+  for (const std::string& name : names) rig.put(name, "bytes of " + name);
+  rig.put("empty", "");
+  rig.put("big.pt", std::string((5u << 20) + 3, 'b'));
+  std::vector<std::string> wanted = names;
+  wanted.emplace_back("big.pt");
+  wanted.emplace_back("gone");
+  const auto report = rig.pull(LoopbackSshd::kAlias, wanted);
+  INFO((report.ok() ? "" : report.error().message));
+  REQUIRE(report);
+  CHECK(report->files == names.size() + 1);
+  for (const std::string& name : names)
+    CHECK(rig.got(name) == (name == "empty" ? "" : "bytes of " + name));
+  CHECK(rig.got("big.pt") == std::string((5u << 20) + 3, 'b'));
+  CHECK_FALSE(fs::exists(rig.near / "gone"));
+
+  SECTION("a first part that lies here is not sent again") {
+    fs::resize_file(rig.near / "big.pt", 5u << 20);
+    const auto rest = rig.pull(LoopbackSshd::kAlias, {"big.pt"});
+    REQUIRE(rest);
+    CHECK(rest->bytes_received == 3);
+    CHECK(rig.got("big.pt") == std::string((5u << 20) + 3, 'b'));
+  }
+  SECTION("a file that failed a check is begun anew") {
+    rig.put("plain.pt", "bytes of other!!");
+    REQUIRE(rig.pull(LoopbackSshd::kAlias, {"plain.pt"}, true));
+    CHECK(rig.got("plain.pt") == "bytes of other!!");
+  }
+  SECTION("a longer file here is begun anew") {
+    std::ofstream(rig.near / "plain.pt") << "this is longer than what the box has";
+    REQUIRE(rig.pull(LoopbackSshd::kAlias, {"plain.pt"}));
+    CHECK(rig.got("plain.pt") == "bytes of plain.pt");
+  }
+  SECTION("a folder in the way is an error") {
+    fs::remove(rig.near / "plain.pt");
+    fs::create_directories(rig.near / "plain.pt" / "in the way");
+    const auto in_the_way = rig.pull(LoopbackSshd::kAlias, {"plain.pt"});
+    REQUIRE_FALSE(in_the_way);
+    CHECK(in_the_way.error().code == Code::io);
+  }
+}
+
+TEST_CASE("A pull by SFTP that is told to stop, or whose link goes silent, ends at once") {
+  Rig rig;
+  rig.without_rsync();
+  DelayProxy proxy(rig.sshd.port());
+  rig.go_through(proxy);
+  proxy.set_bytes_per_second(4u << 20);
+  rig.put("big.pt", std::string(64u << 20, 'b'));
+  const bool stops = GENERATE(true, false);
+  std::stop_source source;
+  Steady::time_point asked;
+  std::jthread other([&] {
+    if (!eventually([&] { return rig.largest_file() > (1u << 20); })) return;
+    asked = Steady::now();
+    if (stops)
+      source.request_stop();
+    else
+      proxy.set_way(DelayProxy::Way::silent);
+  });
+  PullRequest request;
+  request.remote_root = rig.far.string();
+  request.paths = {"big.pt"};
+  request.local_root = rig.near;
+  request.idle_timeout = Seconds(2);
+  const auto report =
+      rig.boxes->transfer(LoopbackSshd::kAlias).value()->pull(request, source.get_token());
+  other.join();
+  REQUIRE_FALSE(report);
+  INFO(report.error().message);
+  CHECK(report.error().code == (stops ? Code::cancelled : Code::unreachable));
+  CHECK(seconds_since(asked) < 10);
+  CHECK(rig.largest_file() > (1u << 20));  // kept for the next one
+}
+
 TEST_CASE("A box that is not there is unreachable, and the pull can be called again") {
   Rig rig;
   rig.put("m.pt", "x");
@@ -247,7 +429,9 @@ TEST_CASE("A box without rsync is said to lack it") {
   const auto report = rig.pull(LoopbackSshd::kAlias, {"m.pt"});
   REQUIRE_FALSE(report);
   CHECK(report.error().code == Code::missing_tool);
+  CHECK(report.error().message.find("no SFTP") != std::string::npos);
   CHECK(report.error().next.find("apt-get install -y rsync") != std::string::npos);
+  CHECK(report.error().next.find("RP6") != std::string::npos);  // where the address is a proxy's
 }
 
 }  // namespace rgt
