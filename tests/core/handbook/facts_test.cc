@@ -43,6 +43,13 @@ std::string figures(std::string_view text) {
   return found;
 }
 
+// "Terminate the pod in the console" of a longer explanation.
+std::string first_clause(const std::string& text) {
+  std::string clause = text.substr(0, text.find_first_of("(:;,."));
+  while (!clause.empty() && clause.back() == ' ') clause.pop_back();
+  return clause;
+}
+
 std::set<std::string> facts_of(const Profile& profile) {
   std::set<std::string> facts;
   const auto add = [&](const std::string& what, const std::string& key, const std::string& value) {
@@ -50,6 +57,7 @@ std::set<std::string> facts_of(const Profile& profile) {
   };
   const auto word = [](bool flag) { return std::string(flag ? "true" : "false"); };
   add("meter_stop", "irreversible", word(profile.meter_stop.irreversible));
+  add("meter_stop", "verb", first_clause(profile.meter_stop.verb));
   add("verified", "month", profile.verified);
   for (const StorageTier& tier : profile.storage)
     add(tier.name, tier.path, survives(tier.stop) + " " + survives(tier.destroy));
