@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 #include "core/base/text.h"
 #include "core/handbook/handbook.h"
@@ -80,7 +81,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const double load = microseconds_since(start) / 1000;
-  double index = load * 1000;  // the best of nine: other programs run here too
+  double index = std::numeric_limits<double>::max();  // the best of nine: others run here too
   for (int i = 0; i < 9; ++i) {
     const auto index_start = Clock::now();
     const rgt::SearchIndex again((*book)->sections());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 
 #include "core/base/embedded.h"
 #include "core/base/text.h"
@@ -23,6 +24,9 @@ constexpr float kAlsoWeight = 2.0F;   // "Also searched as": other words for the
 constexpr float kAskedWeight = 2.0F;  // asked_as.tsv: the same, but only for us to read
 constexpr double kTypoWeight = 0.6;   // a corrected word is a guess
 constexpr double kSynonymWeight = 0.7;
+constexpr double kAskedGain = 0.8;     // the question has a phrase whole that people ask by
+constexpr double kAskedGainOfAll = 2;  // and nothing else
+constexpr std::size_t kAskedTokens = 6;
 constexpr double kPairWeight = 0.35;  // neighbours in the question that are neighbours in the title
 constexpr double kChapterWeight = 0.5;  // an entry is an answer, a chapter is where answers stand
 // A platform's own entry: where the question names the platform, another one, or none.
@@ -32,16 +36,19 @@ constexpr double kNoPlatform = 0.8;
 // A named platform's entry that does not repeat the name counts as if it did, a little less.
 constexpr double kNamedGain = 0.6;
 constexpr double kNamedShare = 0.8;
-constexpr std::size_t kTermsExpected = 1u << 15;  // the handbook of 2026 has 13,000
+constexpr std::size_t kTermsExpected = 1u
+                                       << 16;  // words and pairs; the handbook of 2026 has 40,000
+constexpr std::uint32_t kNeverMet = UINT32_MAX;
+constexpr std::size_t kPairsExpected = 1u << 15;
 constexpr std::size_t kQueryTokens = 64;
 constexpr std::size_t kQueryBytes = 4096;
 // A match must explain this share of what the question's words are worth, or it is a coincidence;
 // one word of several must explain more.
-constexpr double kCoverage = 0.34;
+constexpr double kCoverage = 0.40;
 constexpr double kCoverageOfOne = 0.6;
 constexpr double kCoverageNamed = 0.2;  // of a question that names a platform: it is about this
 // So much score from several words is no coincidence either, however much else was said.
-constexpr double kStrongScore = 12;
+constexpr double kStrongScore = 14;
 constexpr std::size_t kStrongWords = 3;
 constexpr double kCoverageOfChapter = 0.75;  // a long text has a bit of everything
 // A pair of CJK characters that nothing here has may only be the seam of two words.
@@ -65,7 +72,8 @@ constexpr std::string_view kStopWords[] = {
 constexpr std::string_view kAlsoHardware[] = {"L4", "P4", "T4", "M1", "M2", "M3", "M4"};
 
 // Particles between words of a Chinese question.
-constexpr std::string_view kParticles[] = {"吗", "呢", "吧", "啊", "的", "我", "你"};
+constexpr std::string_view kParticles[] = {"吗", "呢", "吧", "啊", "的",
+                                           "我", "你", "怎", "么", "什"};
 
 template <std::size_t n>
 bool among(const std::string_view (&list)[n], std::string_view word) {
@@ -73,7 +81,14 @@ bool among(const std::string_view (&list)[n], std::string_view word) {
 }
 
 bool is_stop_word(std::string_view word) {
-  return word.size() <= 9 && std::binary_search(std::begin(kStopWords), std::end(kStopWords), word);
+  static_assert(std::is_sorted(std::begin(kStopWords), std::end(kStopWords)));
+  // The first letter sorts most words out: this is asked of every word there is.
+  auto stop = std::lower_bound(std::begin(kStopWords), std::end(kStopWords), word[0],
+                               [](std::string_view entry, char c) { return entry[0] < c; });
+  for (; stop != std::end(kStopWords) && stop->front() == word[0]; ++stop) {
+    if (*stop == word) return true;
+  }
+  return false;
 }
 
 bool is_word(unsigned char c) {
@@ -199,7 +214,10 @@ std::vector<std::string> tokens_of(std::string_view text) {
 
 SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(sections) {
   terms_by_text_.reserve(kTermsExpected);
+  pairs_.reserve(kPairsExpected);
   terms_.reserve(kTermsExpected);
+  newest_met_.reserve(kTermsExpected);
+  met_.reserve(kTermsExpected);
   double total = 0;
   const auto asked_as = phrases_by_id();
   for (SectionId i = 0; i < sections.size(); ++i) {
@@ -209,12 +227,15 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
     add(i, text, 1, false);
     add(i, also_searched_as(text), kAlsoWeight, true);
     total += lengths_.back();
+    add_phrases(i, also_searched_as(text), ',', 0);
+    // They lengthen no section: what is asked for in many ways is no less about each of them.
     if (const auto asked = asked_as.find(sections[i].id); asked != asked_as.end())
-      add_phrases(i, asked->second);
+      add_phrases(i, asked->second, '\t', kAskedWeight);
     if (sections[i].is_entry()) entries_.emplace(to_lower(sections[i].id), i);
   }
   if (!sections.empty())
     average_length_ = std::max(1.0, total / static_cast<double>(sections.size()));
+  sort_postings();
   weigh_terms();
   for (const EmbeddedFile& file : kSynonymFiles) read_synonyms(file.text);
 }
@@ -222,11 +243,37 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
 SearchIndex::TermId SearchIndex::term(std::string_view text) {
   const auto known = terms_by_text_.find(text);
   if (known != terms_by_text_.end()) return known->second;
-  const auto id = static_cast<TermId>(terms_.size());
-  const auto place = terms_by_text_.emplace(std::string(text), id).first;
+  const auto place = terms_by_text_.emplace(std::string(text), 0).first;
+  place->second = new_term(place->first);
+  return place->second;
+}
+
+SearchIndex::TermId SearchIndex::new_term(std::string_view text) {
   terms_.emplace_back();
-  terms_.back().text = place->first;
-  return id;
+  terms_.back().text = text;
+  newest_met_.push_back(kNeverMet);
+  return static_cast<TermId>(terms_.size() - 1);
+}
+
+namespace {
+std::uint64_t pair_key(std::uint32_t left, std::uint32_t right) {
+  return std::uint64_t{left} << 32 | right;
+}
+}  // namespace
+
+SearchIndex::TermId SearchIndex::pair(TermId left, TermId right) {
+  const auto [place, fresh] = pairs_.try_emplace(pair_key(left, right), 0);
+  if (!fresh) return place->second;
+  return place->second = new_term({});
+}
+
+const SearchIndex::TermId* SearchIndex::find_pair(std::string_view left,
+                                                  std::string_view right) const {
+  const TermId* const first = find_term(left);
+  const TermId* const second = find_term(right);
+  if (first == nullptr || second == nullptr) return nullptr;
+  const auto known = pairs_.find(pair_key(*first, *second));
+  return known == pairs_.end() ? nullptr : &known->second;
 }
 
 const SearchIndex::TermId* SearchIndex::find_term(std::string_view text) const {
@@ -235,35 +282,67 @@ const SearchIndex::TermId* SearchIndex::find_term(std::string_view text) const {
 }
 
 void SearchIndex::add(SectionId section, std::string_view text, float weight, bool with_pairs) {
-  const auto count = [&](std::string_view word) {
-    std::vector<Posting>& places = terms_[term(word)].places;
-    if (places.empty() || places.back().section != section) places.push_back({section, 0});
-    places.back().weight += weight;
-  };
   const std::string lower = to_lower(text);
-  std::string pair;
+  std::optional<TermId> before;
   each_token(lower, [&](std::string_view token) {
-    count(token);
+    const TermId here = term(token);
+    count(here, section, weight);
     lengths_[section] += 1;
-    if (!with_pairs) return;
-    if (!pair.empty()) count(pair += token);
-    pair.assign(token).append(" ");
+    if (with_pairs && before) count(pair(*before, here), section, weight);
+    before = here;
   });
 }
 
-// They lengthen no section: an entry that is asked for in many ways is no less about each of them.
-void SearchIndex::add_phrases(SectionId section, std::string_view phrases) {
-  const float length = lengths_[section];
-  for (const std::string_view phrase : split(phrases, '\t'))
-    add(section, phrase, kAskedWeight, true);
-  lengths_[section] = length;
+void SearchIndex::add_phrases(SectionId section, std::string_view phrases, char separator,
+                              float weight) {
+  const std::string lower = to_lower(phrases);
+  std::string words;
+  for (const std::string_view phrase : split(lower, separator)) {
+    words.clear();
+    std::size_t size = 0;
+    each_token(phrase, [&](std::string_view token) {
+      if (weight > 0) count(term(token), section, weight);
+      words.append(size++ == 0 ? "" : " ").append(token);
+    });
+    if (size == 0 || size > kAskedTokens) continue;
+    std::vector<SectionId>& answers = asked_[words];
+    if (answers.empty() || answers.back() != section) answers.push_back(section);
+  }
+}
+
+void SearchIndex::count(TermId term, SectionId section, float weight) {
+  std::uint32_t& newest = newest_met_[term];
+  if (newest == kNeverMet || met_[newest].place.section != section) {
+    newest = static_cast<std::uint32_t>(met_.size());
+    met_.push_back({term, {section, 0}});
+    ++terms_[term].count;
+  }
+  met_[newest].place.weight += weight;
+}
+
+// By counting: sections were met in their order, so each term's places are in it too.
+void SearchIndex::sort_postings() {
+  std::vector<std::uint32_t> next(terms_.size());
+  std::uint32_t first = 0;
+  for (TermId id = 0; id < terms_.size(); ++id) {
+    terms_[id].first = next[id] = first;
+    first += terms_[id].count;
+  }
+  postings_.resize(met_.size());
+  for (const MetPosting& met : met_) postings_[next[met.term]++] = met.place;
+  met_ = {};
+  newest_met_ = {};
+}
+
+std::span<const SearchIndex::Posting> SearchIndex::places(TermId term) const {
+  return std::span(postings_).subspan(terms_[term].first, terms_[term].count);
 }
 
 void SearchIndex::weigh_terms() {
-  const double count = static_cast<double>(sections_.size());
+  const double sections = static_cast<double>(sections_.size());
   for (Term& term : terms_) {
-    const double met = static_cast<double>(term.places.size());
-    term.rarity = std::log(1 + (count - met + 0.5) / (met + 0.5));
+    const double met = static_cast<double>(term.count);
+    term.rarity = std::log(1 + (sections - met + 0.5) / (met + 0.5));
     term.letters = letters_of(term.text);
   }
 }
@@ -305,7 +384,7 @@ std::vector<SearchIndex::TermId> SearchIndex::corrected(std::string_view token) 
     const Term& term = terms_[id];
     // One edit adds or takes at most one letter of each.
     if (std::popcount(term.letters ^ letters) > static_cast<int>(2 * bound)) continue;
-    if (term.text.find(' ') != std::string_view::npos) continue;
+    if (term.text.empty()) continue;
     const std::size_t distance = edit_distance(token, term.text, bound);
     if (distance < best) near.clear();
     if (distance <= bound && distance <= best) {
@@ -410,7 +489,7 @@ void SearchIndex::score(const Idea& idea, Scores& scores) const {
     double rarity = 0;
     for (const TermId term : wording.terms) {
       rarity += terms_[term].rarity;
-      for (const Posting& place : terms_[term].places) {
+      for (const Posting& place : places(term)) {
         Met& here = met[place.section];
         here.gain += gain(term, place);
         here.rarity += terms_[term].rarity;
@@ -443,10 +522,28 @@ void SearchIndex::score(const Idea& idea, Scores& scores) const {
 
 void SearchIndex::score_pairs(const std::vector<std::string>& tokens, Scores& scores) const {
   for (std::size_t i = 1; i < tokens.size(); ++i) {
-    const TermId* pair = find_term(phrase_of(tokens, i - 1, 2));
-    if (pair == nullptr) continue;
-    for (const Posting& place : terms_[*pair].places)
-      scores.score[place.section] += kPairWeight * gain(*pair, place);
+    const TermId* neighbours = find_pair(tokens[i - 1], tokens[i]);
+    if (neighbours == nullptr) continue;
+    for (const Posting& place : places(*neighbours))
+      scores.score[place.section] += kPairWeight * gain(*neighbours, place);
+  }
+}
+
+// "disk full" asks for what is known to be asked so before what merely has both words.
+void SearchIndex::score_phrases(const std::vector<std::string>& tokens, Scores& scores) const {
+  for (std::size_t at = 0; at < tokens.size(); ++at) {
+    for (std::size_t size = 1; size <= std::min(kAskedTokens, tokens.size() - at); ++size) {
+      if (size == 1 && tokens.size() > 1) continue;  // a word of several is met everywhere
+      const auto asked = asked_.find(phrase_of(tokens, at, size));
+      if (asked == asked_.end()) continue;
+      double rarity = 0;
+      for (std::size_t i = at; i < at + size; ++i) {
+        const TermId* known = find_term(tokens[i]);
+        if (known != nullptr) rarity += terms_[*known].rarity;
+      }
+      const double gain = (size == tokens.size() ? kAskedGainOfAll : kAskedGain) * rarity;
+      for (const SectionId section : asked->second) scores.score[section] += gain;
+    }
   }
 }
 
@@ -482,6 +579,7 @@ std::vector<Match> SearchIndex::find(std::string_view words, std::string_view pl
   Scores scores(sections_.size());
   for (const Idea& idea : ideas) score(idea, scores);
   score_pairs(tokens, scores);
+  score_phrases(tokens, scores);
 
   for (std::size_t i = 0; i < sections_.size(); ++i) {
     const Section& section = sections_[i];

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,10 +34,10 @@ class SearchIndex {
     float weight = 0;  // how often, titles counted more
   };
   struct Term {
-    std::string_view text = {};        // owned by terms_by_text_
-    std::vector<Posting> places = {};  // by section
-    double rarity = 0;                 // inverse document frequency
-    std::uint64_t letters = 0;         // which characters it has: a sieve before edit_distance
+    std::string_view text = {};          // owned by terms_by_text_; empty for a pair
+    std::uint32_t first = 0, count = 0;  // its places among postings_, by section
+    double rarity = 0;                   // inverse document frequency
+    std::uint64_t letters = 0;           // which characters it has: a sieve before edit_distance
   };
   // One way to say a part of the question.
   struct Wording {
@@ -61,8 +62,15 @@ class SearchIndex {
 
   void add(SectionId section, std::string_view text, float weight, bool with_pairs);
   TermId term(std::string_view text);
+  TermId pair(TermId left, TermId right);
   const TermId* find_term(std::string_view text) const;
-  void add_phrases(SectionId section, std::string_view phrases);
+  const TermId* find_pair(std::string_view left, std::string_view right) const;
+  // `weight`: of their words; 0 where those were counted before.
+  void add_phrases(SectionId section, std::string_view phrases, char separator, float weight);
+  TermId new_term(std::string_view text);
+  void count(TermId term, SectionId section, float weight);
+  std::span<const Posting> places(TermId term) const;
+  void sort_postings();
   void weigh_terms();
   void read_synonyms(std::string_view table);
   std::vector<TermId> corrected(std::string_view token) const;
@@ -72,12 +80,22 @@ class SearchIndex {
   Idea idea_of_word(const std::string& token) const;
   void score(const Idea& idea, Scores& scores) const;
   void score_pairs(const std::vector<std::string>& tokens, Scores& scores) const;
+  void score_phrases(const std::vector<std::string>& tokens, Scores& scores) const;
   double gain(TermId term, const Posting& place) const;
   std::vector<Match> ids_named(std::string_view words) const;
 
   const std::vector<Section>& sections_;
   std::unordered_map<std::string, TermId, Hash, std::equal_to<>> terms_by_text_ = {};
+  std::unordered_map<std::uint64_t, TermId> pairs_ = {};  // of neighbours; by both ids
   std::vector<Term> terms_ = {};
+  std::vector<Posting> postings_ = {};  // of all terms, one term behind the other
+  // While it is built: postings as they are met, and each term's newest of them.
+  struct MetPosting {
+    TermId term = 0;
+    Posting place = {};
+  };
+  std::vector<MetPosting> met_ = {};
+  std::vector<std::uint32_t> newest_met_ = {};
   std::unordered_map<std::string, SectionId, Hash, std::equal_to<>> entries_ = {};  // lower case
   std::vector<float> lengths_ = {};
   double average_length_ = 1;
@@ -85,6 +103,8 @@ class SearchIndex {
   std::unordered_map<std::string, std::vector<std::string>, Hash, std::equal_to<>> synonyms_ = {};
   std::unordered_map<std::string, std::string, Hash, std::equal_to<>> platform_names_ = {};
   std::size_t longest_phrase_ = 1;  // tokens
+  // What people ask in just these words, and what answers it.
+  std::unordered_map<std::string, std::vector<SectionId>, Hash, std::equal_to<>> asked_ = {};
 };
 
 }  // namespace rgt

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 const fs::path kRoot = shipped_root();
 // Cards that look like ids of entries that are not there.
 // Names of cards, and safetensors' name of a complex number.
-const std::set<std::string> kNoEntries{"V100", "P100", "L40", "T1000", "C64"};
+const std::set<std::string> kNoEntries{"V100", "P100", "L40", "T1000", "M4000", "C64"};
 
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <fstream>
+#include <map>
 
 #include <catch2/catch.hpp>
 
@@ -12,7 +13,7 @@ namespace rgt {
 namespace {
 
 constexpr const char* kFiles[] = {"paraphrases.tsv", "paraphrases_second.tsv",
-                                  "paraphrases_held_out.tsv"};
+                                  "paraphrases_held_out.tsv", "paraphrases_third.tsv"};
 
 // One line of tests/core/handbook/data/*.tsv: what a person types, and the entries that answer it.
 struct Question {
@@ -75,14 +76,13 @@ TEST_CASE("Symptoms find their entry: first mostly, among the first three nearly
   // Each file says when it was written, and what was found before anybody tuned on it.
   for (const char* file : kFiles) {
     const Share share = ask(*book, file);
-    const bool held_out = std::string_view(file) == "paraphrases_held_out.tsv";
     INFO(file << ": first " << share.first << ", in three " << share.among_three << " of "
               << share.asked << "; missed:\n"
               << share.missed);
     CHECK(share.asked >= 60);
     CHECK(share.first * 100 >= share.asked * 85);
-    CHECK(share.among_three * 100 >= share.asked * (held_out ? 90 : 95));
-    CHECK(share.foreign - share.refused <= 1);
+    CHECK(share.among_three * 100 >= share.asked * 95);
+    CHECK(share.refused * 100 >= share.foreign * 70);
   }
 }
 
@@ -96,6 +96,34 @@ TEST_CASE("Every question of the sets expects entries that exist") {
       }
     }
   }
+}
+
+TEST_CASE("Every entry has its phrasings, and every phrasing its entry") {
+  const auto book = shipped_handbook();
+  std::ifstream file(std::string(RGT_SOURCE_DIR) + "/core/handbook/asked_as.tsv");
+  std::map<std::string, std::size_t, std::less<>> phrases;
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line[0] == '#') continue;
+    const auto fields = split(line, '\t');
+    INFO(line);
+    CHECK(phrases.emplace(fields[0], fields.size() - 1).second);
+    CHECK(book->find_entry(fields[0]) != nullptr);
+  }
+  for (const Section& section : book->sections()) {
+    INFO(section.id);
+    if (section.is_entry()) CHECK(phrases[section.id] >= 3);
+  }
+}
+
+TEST_CASE(
+    "A question in just the words that people ask by lands there, not where the words stand") {
+  const auto book = shipped_handbook();
+  const auto full = book->search("disk full", "", 2);
+  REQUIRE(full.size() == 2);
+  CHECK(full[0].section->id + " " + full[1].section->id == "U6 U7");
+  CHECK(book->search("oom", "", 1).at(0).section->id == "M2");
+  const std::string drops = book->search("ssh drops", "", 1).at(0).section->id;
+  CHECK((drops == "GEN2" || drops == "SSH2"));
 }
 
 TEST_CASE("An id is found as itself, in any case") {

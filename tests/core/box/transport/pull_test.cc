@@ -313,7 +313,11 @@ std::uint64_t pull_with_cuts(Rig& rig, DelayProxy& proxy, const Tree& tree, int 
 
 }  // namespace
 
-TEST_CASE("A pull that was cut five times sends less than two percent again") {
+// What was under way at a cut comes again, whatever the pull's size: 8 MiB in five cuts are 0.4 % of
+// 2 GiB. It is 1 MB on an idle machine, and more where the receiver gets no CPU time.
+constexpr std::uint64_t kAgainMost = 8u << 20;
+
+TEST_CASE("A pull that was cut five times sends again only what was under way") {
   const bool by_sftp = GENERATE(false, true);
   INFO((by_sftp ? "SFTP" : "rsync"));
   Rig rig;
@@ -327,7 +331,7 @@ TEST_CASE("A pull that was cut five times sends less than two percent again") {
   const std::uint64_t cut = pull_with_cuts(rig, proxy, tree, 5);
   WARN((by_sftp ? "SFTP: " : "rsync: ")
        << uncut << " bytes came uncut, " << cut << " when cut five times");
-  CHECK(static_cast<double>(cut) < 1.02 * static_cast<double>(uncut));
+  CHECK(cut < uncut + kAgainMost);
 }
 
 TEST_CASE("From a box without rsync a pull brings by SFTP what rsync would bring") {
