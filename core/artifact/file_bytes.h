@@ -47,6 +47,9 @@ class FileBytes {
   // read() without its allocation.
   Result<void> read_into(std::uint64_t at, char* bytes, std::size_t count) const;
 
+  // For a child process that reads by itself; it stays ours.
+  int descriptor() const { return descriptor_; }
+
   // The file's SHA-256, taken along by the first sweep (sweep.h) once it is wanted: then it is of
   // the very bytes that were proven.
   void want_digest() { digest_wanted_ = true; }

@@ -51,6 +51,28 @@ Result<void> read_json_lines(const FileBytes& file, Depth depth, std::stop_token
 Result<void> read_csv(const FileBytes& file, Depth depth, std::stop_token stop,
                       ArtifactReport& report);
 
+// A zip archive is PyTorch's, numpy's or Keras'; all of its names decide.
+Result<void> read_zip(const FileBytes& file, Depth depth, std::stop_token stop,
+                      ArtifactReport& report);
+Result<void> read_npy(const FileBytes& file, Depth depth, std::stop_token stop,
+                      ArtifactReport& report);
+Result<void> read_gguf(const FileBytes& file, Depth depth, std::stop_token stop,
+                       ArtifactReport& report);
+Result<void> read_onnx(const FileBytes& file, Depth depth, std::stop_token stop,
+                       ArtifactReport& report);
+Result<void> read_tfrecord(const FileBytes& file, Depth depth, std::stop_token stop,
+                           ArtifactReport& report);
+Result<void> read_tf_bundle(const FileBytes& file, Depth depth, std::stop_token stop,
+                            ArtifactReport& report);
+Result<void> read_tf_shard(const FileBytes& file, Depth depth, std::stop_token stop,
+                           ArtifactReport& report);
+Result<void> read_hdf5(const FileBytes& file, Depth depth, std::stop_token stop,
+                       ArtifactReport& report);
+
+// By what a reader is chosen where there is no plain magic.
+bool begins_like_tfrecord(std::string_view head);
+bool names_tf_shard(std::string_view file_name);
+
 // Shared by the tensor formats: what a scan of all values found, as findings.
 struct ValueTotals {
   std::uint64_t tensors = 0, not_finite = 0, all_zero = 0;

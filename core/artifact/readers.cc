@@ -36,14 +36,38 @@ bool has_ending(const fs::path& path, std::initializer_list<std::string_view> en
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
 }
 
+// Arrays, graphs and records, by what they begin with; then by their names, which are all that is
+// left of a damaged one.
+Read array_reader_for(std::string_view head) {
+  if (head.starts_with("\x93NUMPY")) return read_npy;
+  if (head.starts_with("GGUF")) return read_gguf;
+  if (head.starts_with("\x89HDF\r\n\x1A\n")) return read_hdf5;
+  return begins_like_tfrecord(head) ? read_tfrecord : nullptr;
+}
+
+Read named_array_reader(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (has_ending(path, {".npy"})) return read_npy;
+  if (has_ending(path, {".npz", ".keras"})) return read_zip;
+  if (has_ending(path, {".gguf"})) return read_gguf;
+  if (has_ending(path, {".h5", ".hdf5"})) return read_hdf5;
+  if (name.find(".tfevents.") != std::string::npos || has_ending(path, {".tfrecord", ".tfrecords"}))
+    return read_tfrecord;
+  if (has_ending(path, {".index"})) return read_tf_bundle;
+  if (names_tf_shard(name)) return read_tf_shard;
+  return has_ending(path, {".onnx"}) ? read_onnx : nullptr;  // it has no magic
+}
+
 Read reader_for(const fs::path& path, std::string_view head, std::uint64_t size) {
   if (head.starts_with("PK\x03\x04"))
-    return has_ending(path, {".distcp"}) ? read_dcp_part : read_pytorch_zip;
+    return has_ending(path, {".distcp"}) ? read_dcp_part : read_zip;
+  if (const Read read = array_reader_for(head); read != nullptr) return read;
   if (has_ending(path, {".safetensors"}) || begins_like_safetensors(head, size))
     return read_safetensors;
   if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)
     return read_pytorch_legacy;
   if (head.size() > 262 && head.substr(257, 5) == "ustar") return read_pytorch_tar;
+  if (const Read read = named_array_reader(path); read != nullptr) return read;
   if (has_ending(path, {".json"})) return read_json;
   if (has_ending(path, {".jsonl", ".ndjson"})) return read_json_lines;
   if (has_ending(path, {".csv", ".tsv"})) return read_csv;

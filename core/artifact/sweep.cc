@@ -137,6 +137,7 @@ class Sweep {
   // The elements that begin between `from` and `to`: the last may end in the overhang.
   static ValueFacts scan_part(const Region& region, std::uint64_t from, std::uint64_t to,
                               std::uint64_t at, std::string_view bytes) {
+    if (region.blocks.size > 0) return scan_blocks(region, from, to, at, bytes);
     const std::uint64_t width = element_width(region.type);
     const auto next_element = [&](std::uint64_t place) {
       return region.at + (place - region.at + width - 1) / width * width;
@@ -146,6 +147,26 @@ class Sweep {
     return scan_values(
         region.type, region.big_endian,
         bytes.substr(static_cast<std::size_t>(begin - at), static_cast<std::size_t>(end - begin)));
+  }
+
+  // The same for the scales in blocks; zeros are looked for in all of it.
+  static ValueFacts scan_blocks(const Region& region, std::uint64_t from, std::uint64_t to,
+                                std::uint64_t at, std::string_view bytes) {
+    const std::uint64_t width = element_width(region.type), block = region.blocks.size;
+    ValueFacts facts = scan_values(
+        ElementType::other, false,
+        bytes.substr(static_cast<std::size_t>(from - at), static_cast<std::size_t>(to - from)));
+    for (std::size_t i = 0; i < region.blocks.count; ++i) {
+      const std::uint64_t first = region.at + region.blocks.scales[i];
+      std::uint64_t scale =
+          from <= first ? first : first + (from - first + block - 1) / block * block;
+      for (; scale < to && scale + width <= region.at + region.size; scale += block) {
+        facts.not_finite += scan_values(region.type, region.big_endian,
+                                        bytes.substr(static_cast<std::size_t>(scale - at), width))
+                                .not_finite;
+      }
+    }
+    return facts;
   }
 
   const FileBytes& file_;

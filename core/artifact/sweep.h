@@ -4,6 +4,7 @@
 // byte is read once, so all of it is about the same bytes. A few MiB of memory whatever the size.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <stop_token>
 #include <vector>
@@ -14,10 +15,19 @@
 
 namespace rgt {
 
+// Quantised numbers come in blocks of equal size; only the scales in each are numbers by
+// themselves.
+struct BlockLayout {
+  std::uint64_t size = 0;                    // bytes; 0: no blocks, the region is elements
+  std::array<std::uint64_t, 2> scales = {};  // where they begin in a block
+  std::size_t count = 0;                     // how many of them
+};
+
 struct Region {
   std::uint64_t at = 0, size = 0;
-  ElementType type = ElementType::other;
+  ElementType type = ElementType::other;  // of the scales, where it has blocks
   bool big_endian = false;
+  BlockLayout blocks = {};
 };
 
 struct RegionFacts {
