@@ -32,13 +32,11 @@ constexpr std::size_t kFindingsPerArtifact = 5;  // in the result; the ledger ke
 Card card() {
   return Card{"verify_artifacts",
               "Pull and prove artifacts",
-              "Phase 5: after a run ended, take a SHA-256 manifest on the box, pull every expected "
-              "artifact (resumable), and load each one here without executing anything: "
-              "structure, record "
-              "checksums, tensor values. Only `OK N/N, errors 0` with N = the expected count opens "
-              "the way to a "
-              "teardown. A local copy that differs from the manifest is reported; {repull:true} "
-              "fetches it again.",
+              "Phase 5: after a run ended, hash every expected artifact on the box, pull it (a cut "
+              "pull goes on), and load each here without executing anything: structure, checksums, "
+              "tensor values, checkpoint folders as a whole. Only `OK N/N, errors 0` with N = the "
+              "expected count opens the way to a teardown. {repull:true} fetches a local copy that "
+              "differs again.",
               input_schema(
                   {{"run", {{"type", "string"}, {"minLength", 1}}},
                    {"into",
@@ -381,8 +379,9 @@ void conclude(const RunRecord& run, const std::vector<ArtifactItem>& items,
   }
   if (count("unverified") > 0) {
     report.add_next(
-        {"a file's format cannot be proven by loading: name provable files (safetensors, .pt, "
-         "metrics JSON or CSV) as artifacts",
+        {"a file cannot be proven by loading: name provable files (safetensors, .pt, GGUF, npy, "
+         "HDF5, "
+         "ONNX, TF checkpoints with their index, metrics JSON or CSV) as artifacts",
          "", nullptr});
   }
 }

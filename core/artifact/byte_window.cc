@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <isa-l/crc.h>
-
 namespace rgt {
 
 std::string_view ByteWindow::view(std::uint64_t at, std::size_t count) {
@@ -90,18 +88,6 @@ std::string ProtoWalk::text(const ProtoField& field, std::size_t most) {
   if (field.wire != ProtoField::Wire::bytes) return {};
   const auto count = std::min<std::uint64_t>({field.size, most, ByteWindow::kMost});
   return std::string(window_.view(field.at, static_cast<std::size_t>(count)));
-}
-
-std::uint32_t crc32c(std::string_view bytes, std::uint32_t before) {
-  std::uint32_t crc = ~before;
-  while (!bytes.empty()) {
-    const std::size_t count = std::min<std::size_t>(bytes.size(), 1u << 30);  // ISA-L counts in int
-    // ISA-L's interface predates const.
-    crc = ::crc32_iscsi(reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data())),
-                        static_cast<int>(count), crc);
-    bytes.remove_prefix(count);
-  }
-  return ~crc;
 }
 
 }  // namespace rgt

@@ -82,12 +82,4 @@ class ProtoWalk {
   bool ok_ = true;
 };
 
-// CRC-32C (Castagnoli) as TensorFlow stores it: rotated and shifted, so that a checksum of bytes
-// that hold checksums is none of them. Source: tensorflow/core/lib/hash/crc32c.h.
-std::uint32_t crc32c(std::string_view bytes,
-                     std::uint32_t before = 0);  // `before`: of what precedes
-inline std::uint32_t masked_crc32c(std::uint32_t crc) {
-  return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
-}
-
 }  // namespace rgt

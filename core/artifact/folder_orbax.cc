@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <limits>
 
-#include <isa-l/crc.h>
-
+#include "core/artifact/crc32c.h"
 #include "core/artifact/file_bytes.h"
 #include "core/artifact/folder.h"
 #include "core/artifact/json_walk.h"
@@ -159,11 +158,6 @@ class OrbaxReader {
     else
       prove_member(member(name), Depth::checksums, "its CRC-32C is right");
     return {};
-  }
-  static std::uint32_t crc32c(std::string_view bytes) {
-    std::string copy(bytes);  // isa-l takes bytes it may not change by a plain pointer
-    return ~::crc32_iscsi(reinterpret_cast<unsigned char*>(copy.data()),
-                          static_cast<int>(copy.size()), ~0u);
   }
 
   Result<void> read_array(const std::string& name) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/artifact/byte_window.h"
+#include "core/artifact/crc32c.h"
 #include "core/artifact/format.h"
 #include "core/base/text.h"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/artifact/byte_window.h"
+#include "core/artifact/crc32c.h"
 #include "core/artifact/format.h"
 #include "core/artifact/value_scan.h"
 #include "core/base/text.h"

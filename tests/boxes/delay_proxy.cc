@@ -77,7 +77,7 @@ class DelayProxy::Loop {
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       start_epoch();
-      if (proxy_.way_ == Way::cut) close_all(true);
+      if (proxy_.cut_once_.exchange(false) || proxy_.way_ == Way::cut) close_all(true);
       wait();
       accept_all();
       for (Link& link : links_) {

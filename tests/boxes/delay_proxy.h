@@ -29,6 +29,7 @@ class DelayProxy {
 
   int port() const { return port_; }
   void set_way(Way way) { way_ = way; }
+  void cut_once() { cut_once_ = true; }  // resets what is connected; new connections pass
   void set_bytes_per_second(std::uint64_t limit) { bytes_per_second_ = limit; }  // 0: no limit
 
   // Since the last reset, over all connections. An answer is depth N + 1 if what it answers was
@@ -53,6 +54,7 @@ class DelayProxy {
   int listener_ = -1;
   int port_ = -1;
   std::atomic<Way> way_ = Way::open;
+  std::atomic<bool> cut_once_ = false;
   std::atomic<std::uint64_t> bytes_per_second_ = 0;
   std::atomic<int> epoch_ = 0;
   std::atomic<int> epoch_seen_ = 0;
