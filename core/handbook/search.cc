@@ -2,6 +2,7 @@
 #include "core/handbook/search.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <optional>
@@ -39,6 +40,7 @@ constexpr double kNamedShare = 0.8;
 constexpr std::size_t kTermsExpected = 1u
                                        << 16;  // words and pairs; the handbook of 2026 has 40,000
 constexpr std::uint32_t kNeverMet = UINT32_MAX;
+constexpr std::size_t kWordsExpected = 1u << 15;
 constexpr std::size_t kPairsExpected = 1u << 15;
 constexpr std::size_t kQueryTokens = 64;
 constexpr std::size_t kQueryBytes = 4096;
@@ -80,13 +82,22 @@ bool among(const std::string_view (&list)[n], std::string_view word) {
   return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
 
-bool is_stop_word(std::string_view word) {
+// Where the stop words of each letter begin: this is asked of every word there is.
+constexpr auto kStopWordsFrom = [] {
   static_assert(std::is_sorted(std::begin(kStopWords), std::end(kStopWords)));
-  // The first letter sorts most words out: this is asked of every word there is.
-  auto stop = std::lower_bound(std::begin(kStopWords), std::end(kStopWords), word[0],
-                               [](std::string_view entry, char c) { return entry[0] < c; });
-  for (; stop != std::end(kStopWords) && stop->front() == word[0]; ++stop) {
-    if (*stop == word) return true;
+  std::array<std::size_t, 27> from{};
+  for (std::size_t letter = 0, at = 0; letter < from.size(); ++letter) {
+    while (at < std::size(kStopWords) && kStopWords[at][0] < static_cast<char>('a' + letter)) ++at;
+    from[letter] = at;
+  }
+  return from;
+}();
+
+bool is_stop_word(std::string_view word) {
+  if (word[0] < 'a' || word[0] > 'z' || word.size() > 9) return false;
+  const auto letter = static_cast<std::size_t>(word[0] - 'a');
+  for (std::size_t at = kStopWordsFrom[letter]; at < kStopWordsFrom[letter + 1]; ++at) {
+    if (kStopWords[at] == word) return true;
   }
   return false;
 }
@@ -120,16 +131,17 @@ std::string_view stem(std::string_view word) {
 template <typename Found>
 void each_token_of_word(std::string_view word, const Found& found) {
   while (!word.empty() && (word.back() == '.' || word.back() == '-')) word.remove_suffix(1);
-  word.remove_prefix(std::min(word.find_first_not_of(".-"), word.size()));
+  while (!word.empty() && (word.front() == '.' || word.front() == '-')) word.remove_prefix(1);
   if (word.empty() || word.size() > 60 || is_stop_word(word)) return;
-  if (word.find_first_of("._-") == std::string_view::npos) {
+  const auto is_joint = [](char c) { return c == '.' || c == '_' || c == '-'; };
+  if (std::none_of(word.begin(), word.end(), is_joint)) {
     found(stem(word));
     return;
   }
-  for (std::size_t at = 0; at < word.size();) {
-    const std::size_t end = std::min(word.find_first_of("._-", at), word.size());
-    if (end - at > 1) found(stem(word.substr(at, end - at)));
-    at = end + 1;
+  for (auto part = word.begin(); part < word.end();) {
+    const auto end = std::find_if(part, word.end(), is_joint);
+    if (end - part > 1) found(stem({part, end}));
+    part = end == word.end() ? end : end + 1;
   }
   found(word);
 }
@@ -212,8 +224,8 @@ std::vector<std::string> tokens_of(std::string_view text) {
   return tokens;
 }
 
-SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(sections) {
-  terms_by_text_.reserve(kTermsExpected);
+SearchIndex::SearchIndex(const std::vector<Section>& sections)
+    : sections_(sections), words_(kWordsExpected) {
   pairs_.reserve(kPairsExpected);
   terms_.reserve(kTermsExpected);
   newest_met_.reserve(kTermsExpected);
@@ -241,16 +253,14 @@ SearchIndex::SearchIndex(const std::vector<Section>& sections) : sections_(secti
 }
 
 SearchIndex::TermId SearchIndex::term(std::string_view text) {
-  const auto known = terms_by_text_.find(text);
-  if (known != terms_by_text_.end()) return known->second;
-  const auto place = terms_by_text_.emplace(std::string(text), 0).first;
-  place->second = new_term(place->first);
-  return place->second;
+  if (const TermId* const known = words_.find(text); known != nullptr) return *known;
+  const TermId made = new_term();
+  terms_[made].text = words_.add(text, made);
+  return made;
 }
 
-SearchIndex::TermId SearchIndex::new_term(std::string_view text) {
+SearchIndex::TermId SearchIndex::new_term() {
   terms_.emplace_back();
-  terms_.back().text = text;
   newest_met_.push_back(kNeverMet);
   return static_cast<TermId>(terms_.size() - 1);
 }
@@ -264,7 +274,7 @@ std::uint64_t pair_key(std::uint32_t left, std::uint32_t right) {
 SearchIndex::TermId SearchIndex::pair(TermId left, TermId right) {
   const auto [place, fresh] = pairs_.try_emplace(pair_key(left, right), 0);
   if (!fresh) return place->second;
-  return place->second = new_term({});
+  return place->second = new_term();
 }
 
 const SearchIndex::TermId* SearchIndex::find_pair(std::string_view left,
@@ -277,8 +287,7 @@ const SearchIndex::TermId* SearchIndex::find_pair(std::string_view left,
 }
 
 const SearchIndex::TermId* SearchIndex::find_term(std::string_view text) const {
-  const auto known = terms_by_text_.find(text);
-  return known == terms_by_text_.end() ? nullptr : &known->second;
+  return words_.find(text);
 }
 
 void SearchIndex::add(SectionId section, std::string_view text, float weight, bool with_pairs) {

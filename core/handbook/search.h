@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/handbook/handbook.h"
+#include "core/handbook/word_table.h"
 
 namespace rgt {
 
@@ -34,7 +35,7 @@ class SearchIndex {
     float weight = 0;  // how often, titles counted more
   };
   struct Term {
-    std::string_view text = {};          // owned by terms_by_text_; empty for a pair
+    std::string_view text = {};          // owned by words_; empty for a pair
     std::uint32_t first = 0, count = 0;  // its places among postings_, by section
     double rarity = 0;                   // inverse document frequency
     std::uint64_t letters = 0;           // which characters it has: a sieve before edit_distance
@@ -67,7 +68,7 @@ class SearchIndex {
   const TermId* find_pair(std::string_view left, std::string_view right) const;
   // `weight`: of their words; 0 where those were counted before.
   void add_phrases(SectionId section, std::string_view phrases, char separator, float weight);
-  TermId new_term(std::string_view text);
+  TermId new_term();
   void count(TermId term, SectionId section, float weight);
   std::span<const Posting> places(TermId term) const;
   void sort_postings();
@@ -85,7 +86,7 @@ class SearchIndex {
   std::vector<Match> ids_named(std::string_view words) const;
 
   const std::vector<Section>& sections_;
-  std::unordered_map<std::string, TermId, Hash, std::equal_to<>> terms_by_text_ = {};
+  WordTable words_;
   std::unordered_map<std::uint64_t, TermId> pairs_ = {};  // of neighbours; by both ids
   std::vector<Term> terms_ = {};
   std::vector<Posting> postings_ = {};  // of all terms, one term behind the other
