@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/artifact/byte_window.h"
+#include "core/artifact/crc32c.h"
 #include "core/artifact/format.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/temporary_folder.h"

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/artifact/byte_window.h"
+#include "core/artifact/crc32c.h"
 #include "core/artifact/format.h"
 #include "tests/fuzz/memory_file.h"
 
