@@ -8,10 +8,10 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <thread>
 
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/box/pull_paths.h"
 #include "core/profile/profile.h"
@@ -192,11 +192,7 @@ Result<std::uint64_t> pull_once(Transfer& transfer, std::vector<PullRequest> req
       return;
     }
   };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < side_by_side; ++i) threads.emplace_back(work);
-    work();
-  }
+  wait_in_parallel(side_by_side, work);
   if (first) return *first;
   return received;
 }

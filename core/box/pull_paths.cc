@@ -2,10 +2,11 @@
 #include "core/box/pull_paths.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
+#include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/box/fields.h"
 #include "core/box/onbox.h"
@@ -137,24 +138,22 @@ Result<PullReport> pull_shares(
   std::mutex mutex;
   PullReport sum;
   std::optional<Error> first;
-  const auto work = [&](std::size_t share) {
-    auto report = pull_share(share, shared);
-    const std::scoped_lock lock(mutex);
-    if (report) {
-      sum.bytes_received += report->bytes_received;
-      sum.files += report->files;
-      return;
+  std::atomic<std::size_t> next = 0;
+  wait_in_parallel(shares.size(), [&] {
+    for (std::size_t share = next++; share < shares.size(); share = next++) {
+      auto report = pull_share(share, shared);
+      const std::scoped_lock lock(mutex);
+      if (report) {
+        sum.bytes_received += report->bytes_received;
+        sum.files += report->files;
+        continue;
+      }
+      if (!first || first->code == Code::unreachable) first = report.error();
+      // Whoever is stopped loses what is under way to it. A link that was cut for one may be whole
+      // for the others; if not, they will find out with all of it read.
+      if (report.error().code != Code::unreachable) others.request_stop();
     }
-    if (!first || first->code == Code::unreachable) first = report.error();
-    // Whoever is stopped loses what is under way to it. A link that was cut for one may be whole
-    // for the others; if not, they will find out with all of it read.
-    if (report.error().code != Code::unreachable) others.request_stop();
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t share = 1; share < shares.size(); ++share) threads.emplace_back(work, share);
-    work(0);
-  }
+  });
   if (first) return *first;
   return sum;
 }

@@ -105,6 +105,14 @@ std::string LoopbackSshd::read(const std::string& name) const {
   return read_file(folder() / name, 65536).value();
 }
 
+void LoopbackSshd::be_reached_at(int port) {
+  for (const char* name : {"ssh_config", "known_hosts"}) {
+    std::string text = read(name);
+    text.replace(text.find(port_), port_.size(), std::to_string(port));
+    write(name, text);
+  }
+}
+
 SilentPort::SilentPort() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;

@@ -40,6 +40,8 @@ class LoopbackSshd {
   // Rewrites one file of the client's side: "known_hosts", "ssh_config", "client_key".
   void write(const std::string& name, const std::string& text);
   std::string read(const std::string& name) const;
+  // From now on the client's side dials this port instead, a proxy's say.
+  void be_reached_at(int port);
 
  private:
   void run_script(const std::string& verb, const std::string& port);

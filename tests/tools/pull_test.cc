@@ -98,12 +98,7 @@ TEST_CASE("A link that is cut while artifacts come is taken up again within the 
   Json job = box.bench.job("run", {write_large("m.safetensors", 4'000'000)}, {"m.safetensors"});
   finish(box.bench, job);
   DelayProxy proxy(box.sshd.port());
-  const std::string own = std::to_string(box.sshd.port());
-  for (const char* name : {"ssh_config", "known_hosts"}) {
-    std::string text = box.sshd.read(name);
-    text.replace(text.find(own), own.size(), std::to_string(proxy.port()));
-    box.sshd.write(name, text);
-  }
+  box.sshd.be_reached_at(proxy.port());
   Workbench& bench = box.bench;
   proxy.set_bytes_per_second(16u << 20);
   std::jthread cutter([&] {
@@ -195,12 +190,7 @@ TEST_CASE("A pull tells how much of how much came, how fast, and how long it wil
   finish(box.bench,
          box.bench.job("run", {write_large("m.safetensors", 8'000'000)}, {"m.safetensors"}));
   DelayProxy proxy(box.sshd.port());
-  const std::string own = std::to_string(box.sshd.port());
-  for (const char* name : {"ssh_config", "known_hosts"}) {
-    std::string text = box.sshd.read(name);
-    text.replace(text.find(own), own.size(), std::to_string(proxy.port()));
-    box.sshd.write(name, text);
-  }
+  box.sshd.be_reached_at(proxy.port());
   proxy.set_bytes_per_second(8u << 20);
   std::vector<std::string> said;
   const ToolResult result =
