@@ -123,6 +123,11 @@ int run(const std::string& config, const std::string& folder, int rounds,
     std::this_thread::sleep_for(Seconds(2));  // as between two ticks: shells are prepared meanwhile
     print("warm", fleet.look_at_all());
   }
+  if (fleet.names.size() > 1) {
+    // By then all is old that a script that stayed on a box remembers.
+    std::this_thread::sleep_for(Seconds(65));
+    print("warm, after a minute", fleet.look_at_all());
+  }
   std::printf("resident: %.0f KiB per box\n",
               (resident_kib() - before) / static_cast<double>(fleet.names.size()));
   return 0;

@@ -54,4 +54,25 @@ Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::
   return {};
 }
 
+std::string request_to_staying(const ScriptCall& call, std::string_view nonce) {
+  std::string bytes(nonce);
+  for (const std::string& argument : call.args) {
+    const std::string word = onbox_word(argument);
+    require(argument.find(' ') == std::string::npos && word == "=" + argument && word.size() > 1,
+            "an argument for a script that stays is no plain word");
+    bytes += " " + argument;
+  }
+  return bytes + "\n" + call.input;
+}
+
+std::string end_of_answer(std::string_view nonce) { return "\n" + std::string(nonce) + " end\n"; }
+
+void cut_to_staying_answer(ScriptOutcome& outcome, std::string_view nonce) {
+  const std::string line = std::string(nonce) + "\n";
+  const std::size_t at = outcome.out.find(line);
+  outcome.out.erase(0, at == std::string::npos ? outcome.out.size() : at + line.size());
+  const std::string end = end_of_answer(nonce);
+  if (outcome.out.ends_with(end)) outcome.out.resize(outcome.out.size() - end.size() + 1);
+}
+
 }  // namespace rgt

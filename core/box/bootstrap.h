@@ -27,4 +27,10 @@ std::string bootstrap_stdin(const ScriptCall& call, std::string_view nonce);
 // has no dd to take the script with.
 Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::string_view box);
 
+// For a script that stays (ScriptCall::stays): one request, the line that its answer ends with (and
+// the newline before it), and the answer alone.
+std::string request_to_staying(const ScriptCall& call, std::string_view nonce);
+std::string end_of_answer(std::string_view nonce);
+void cut_to_staying_answer(ScriptOutcome& outcome, std::string_view nonce);
+
 }  // namespace rgt

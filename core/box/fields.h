@@ -17,7 +17,7 @@ namespace rgt {
 
 class AnswerReader {
  public:
-  // `head` is the version line, e.g. "rgt-look 1"; the answer must end with the line "end".
+  // `head` is the version line, e.g. "rgt-look 2"; the answer must end with the line "end".
   AnswerReader(std::string_view answer, std::string_view head);
 
   bool ok() const { return !error_.has_value(); }

@@ -164,7 +164,7 @@ std::string request_lines(const LookRequest& request) {
                std::to_string(seen.offset) + "\n";
     }
   }
-  return lines;
+  return lines + "end\n";
 }
 
 Result<void> check_request(const LookRequest& request) {
@@ -190,10 +190,8 @@ Result<void> check_request(const LookRequest& request) {
 }  // namespace
 
 Result<Reading> parse_look(std::string_view text) {
-  AnswerReader answer(text, "rgt-look 1");
+  AnswerReader answer(text, "rgt-look 2");
   Reading reading;
-  answer.take("time", 1);
-  reading.box_time = answer.integer(0, 0, kMaxTime);
   answer.take("boot", 1);
   reading.boot_id = clean_line(answer.text(0), 64);
   reading.machine_id = read_machine_id(answer);
@@ -204,6 +202,8 @@ Result<Reading> parse_look(std::string_view text) {
   while (answer.at("run") && reading.runs.size() < kMaxRuns) {
     reading.runs.push_back(read_run(answer));
   }
+  answer.take("time", 1);
+  reading.box_time = answer.integer(0, 0, kMaxTime);
   answer.take("end", 0);
   if (!answer.ok()) return answer.error();
   return reading;
@@ -217,6 +217,7 @@ Result<Reading> look(Shell& shell, const LookRequest& request, std::stop_token s
   call.args = {std::to_string(request.log_bytes_limit), std::to_string(request.tail_bytes),
                std::to_string(kLogBudget), request.in_depth ? "1" : "0"};
   call.input = request_lines(request);
+  call.stays = true;
   call.idle_timeout = Seconds(30);  // nvidia-smi may take its 10 s, df and find their 5 s each
   call.total_timeout = Seconds(90);
   call.output_limit = kOutputLimit;

@@ -24,6 +24,11 @@ struct ScriptCall {
   Milliseconds idle_timeout = Seconds(20);  // longest silence we take before we call it a hang
   Milliseconds total_timeout = Seconds(60);  // the call ends by then, whatever happens
   std::size_t output_limit = 4u << 20;       // bytes of stdout kept; stderr keeps at most 64 KiB
+  // The script only reads, so it may be asked twice; and with the one argument `stay` it waits for
+  // requests instead (serve() in onbox/look.sh): a line "NONCE args" and `input`, answered between
+  // a line NONCE and a line "NONCE end". `args` must then be words of plain characters, and `input`
+  // must say itself where it ends. A shell that can leaves such a script on the box.
+  bool stays = false;
 };
 
 struct ScriptOutcome {

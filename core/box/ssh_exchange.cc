@@ -52,13 +52,15 @@ void note_signal(ssh_session, ssh_channel, const char* name, int, const char*, c
 
 class Exchange {
  public:
-  Exchange(ssh_session session, ssh_channel channel, const ScriptCall& call,
+  Exchange(ssh_session session, ssh_channel channel, const ScriptCall& call, Asked how,
            const Patience& patience)
       : session_(session),
         channel_(channel),
         call_(call),
+        how_(how),
         nonce_(random_hex(8)),
-        input_(bootstrap_stdin(call, nonce_)),
+        request_nonce_(random_hex(8)),
+        input_(what_goes_out()),
         patience_(patience),
         last_byte_(Steady::now()) {
     ssh_callbacks_init(&callbacks_);
@@ -70,14 +72,17 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  Result<ScriptOutcome> run(const std::string& box, const std::function<void()>& meanwhile) {
+  Result<std::optional<ScriptOutcome>> run(const std::string& box,
+                                           const std::function<void()>& meanwhile) {
     while (true) {
       if (patience_.over()) return stopped_or(patience_, late(box));
       bool moved = send();
       moved = receive(false) || moved;
       moved = receive(true) || moved;
       if (sent_ == input_.size()) meanwhile();  // may take our bytes off the socket, too
+      if (answered()) return conclude_answer();
       if (moved || buffered()) continue;
+      if (how_ == Asked::in_place && script_is_gone()) return std::optional<ScriptOutcome>();
       // libssh calls a channel closed also when the whole connection is gone; only its end is an
       // end.
       if (ssh_channel_is_eof(channel_) != 0) return conclude(box);
@@ -89,6 +94,21 @@ class Exchange {
   }
 
  private:
+  std::string what_goes_out() const {
+    if (how_ == Asked::once) return bootstrap_stdin(call_, nonce_);
+    const std::string request = request_to_staying(call_, request_nonce_);
+    if (how_ == Asked::in_place) return request;
+    ScriptCall first = call_;
+    first.args = {"stay"};
+    first.input = request;
+    return bootstrap_stdin(first, nonce_);
+  }
+
+  bool script_is_gone() const {
+    return ssh_is_connected(session_) != 0 &&
+           (ssh_channel_is_eof(channel_) != 0 || ssh_channel_is_closed(channel_) != 0);
+  }
+
   bool send() {
     if (sent_ == input_.size()) return false;
     const auto room = static_cast<std::size_t>(ssh_channel_window_size(channel_));
@@ -99,7 +119,7 @@ class Exchange {
     if (wrote <= 0) return false;
     sent_ += static_cast<std::size_t>(wrote);
     last_byte_ = Steady::now();
-    if (sent_ == input_.size()) ssh_channel_send_eof(channel_);
+    if (sent_ == input_.size() && how_ == Asked::once) ssh_channel_send_eof(channel_);
     return true;
   }
 
@@ -111,10 +131,25 @@ class Exchange {
     const std::size_t limit = is_stderr ? kErrorLimit : call_.output_limit;
     const std::size_t room = limit - std::min(limit, kept.size());
     kept.append(bytes.substr(0, room));
+    if (!is_stderr && how_ != Asked::once) note_ending(bytes);
     outcome_.truncated = outcome_.truncated || (bytes.size() > room && !is_stderr);
     outcome_.bytes_received += bytes.size();
     last_byte_ = Steady::now();
     return true;
+  }
+
+  // The last line tells that an answer is whole, also where its bytes are too many to be kept.
+  void note_ending(std::string_view bytes) {
+    const std::size_t length = end_of_answer(request_nonce_).size();
+    ending_.append(bytes.substr(bytes.size() - std::min(bytes.size(), length)));
+    if (ending_.size() > length) ending_.erase(0, ending_.size() - length);
+  }
+  bool answered() const { return how_ != Asked::once && ending_ == end_of_answer(request_nonce_); }
+  std::optional<ScriptOutcome> conclude_answer() {
+    outcome_.exit_code = 0;
+    outcome_.bytes_sent = sent_;
+    cut_to_staying_answer(outcome_, request_nonce_);
+    return std::move(outcome_);
   }
 
   // Reading one stream may have taken the other's bytes off the socket: then poll() would wait in
@@ -125,7 +160,7 @@ class Exchange {
     return a > 0 || b > 0 || ssh_channel_poll(channel_, 0) > 0;
   }
 
-  Result<ScriptOutcome> conclude(const std::string& box) {
+  Result<std::optional<ScriptOutcome>> conclude(const std::string& box) {
     // The exit status comes beside the end of output, a moment before or after it.
     int status = -1;
     while ((status = ssh_channel_get_exit_status(channel_)) == -1) {
@@ -139,7 +174,7 @@ class Exchange {
     outcome_.bytes_sent = sent_;
     if (status == -1) outcome_.exit_code = 128 + signal_;  // 128 alone: a signal unknown here
     if (auto cut = cut_to_answer(outcome_, nonce_, box); !cut) return cut.error();
-    return std::move(outcome_);
+    return std::optional<ScriptOutcome>(std::move(outcome_));
   }
 
   Error lost(const std::string& box) const {
@@ -153,7 +188,7 @@ class Exchange {
   }
   Error silent(const std::string& box) const {
     // The first thing a started script says is its nonce.
-    if (outcome_.out.find(nonce_) == std::string::npos) {
+    if (how_ != Asked::in_place && outcome_.out.find(nonce_) == std::string::npos) {
       const Error mute = no_exec(box, outcome_.err + outcome_.out, -1);
       return {Code::unreachable,
               mute.message + ", and went silent for " + seconds_of(call_.idle_timeout), mute.next};
@@ -165,12 +200,15 @@ class Exchange {
   ssh_session session_;
   ssh_channel channel_;
   const ScriptCall& call_;
-  std::string nonce_;
-  std::string input_;
+  const Asked how_;
+  const std::string nonce_;          // of the script's start
+  const std::string request_nonce_;  // of one request to a script that stays
+  const std::string input_;
   const Patience& patience_;
   std::unique_ptr<char[]> buffer_{new char[kRead]};  // touched only as far as bytes come
   Steady::time_point last_byte_;
   std::size_t sent_ = 0;
+  std::string ending_ = {};  // the newest bytes of the answer
   int signal_ = 0;
   ssh_channel_callbacks_struct callbacks_ = {};
   ScriptOutcome outcome_ = {};
@@ -178,10 +216,11 @@ class Exchange {
 
 }  // namespace
 
-Result<ScriptOutcome> exchange(ssh_session session, ssh_channel channel, const ScriptCall& call,
-                               const std::string& box, const Patience& patience,
-                               const std::function<void()>& meanwhile) {
-  return Exchange(session, channel, call, patience).run(box, meanwhile);
+Result<std::optional<ScriptOutcome>> exchange(ssh_session session, ssh_channel channel,
+                                              const ScriptCall& call, Asked how,
+                                              const std::string& box, const Patience& patience,
+                                              const std::function<void()>& meanwhile) {
+  return Exchange(session, channel, call, how, patience).run(box, meanwhile);
 }
 
 }  // namespace rgt

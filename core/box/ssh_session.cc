@@ -150,10 +150,13 @@ struct SshSession::Handles {
   std::unique_ptr<SocketProcess> proxy = {};
   ssh_session session = ssh_new();
   ssh_counter_struct traffic = {};
-  std::unique_ptr<PreparedShell> next = {};  // for the next call
+  std::unique_ptr<PreparedShell> next = {};     // for the next call
+  std::unique_ptr<PreparedShell> staying = {};  // a script waits in it for its next request
+  std::string staying_script = {};
 
   ~Handles() {
     next.reset();
+    staying.reset();
     if (session == nullptr) return;
     ssh_silent_disconnect(session);  // a goodbye on a dead link would wait for it
     ssh_free(session);
@@ -210,20 +213,33 @@ Error SshSession::gone() const {
 
 Error SshSession::runs_nothing() const { return no_exec(alias_, "", -1); }
 
-// The shell that was prepared ahead, if it can still be trusted.
+// What waits on the far side, as far as it can still be trusted.
 void SshSession::drop_stale() {
   const bool silent =
       Steady::now() - last_heard_ > std::max<Milliseconds>(kTrustSilence, upkeep_.interval * 3 / 2);
-  if (silent || (handles_->next != nullptr && handles_->next->is_over())) handles_->next.reset();
+  for (auto* shell : {&handles_->next, &handles_->staying}) {
+    if (*shell != nullptr && (silent || (*shell)->is_over())) shell->reset();
+  }
 }
 
-Result<int> SshSession::ready(const Patience& whole) {
-  ssh_session session = handles_->session;
-  if (has_hung_up(session)) return gone();
-  std::unique_ptr<PreparedShell>& next = handles_->next;
-  if (next != nullptr) ssh_channel_poll(next->channel(), 0);  // lets libssh take in what came
+bool SshSession::stays_here(const ScriptCall& call) const {
+  return call.stays && handles_->staying != nullptr && handles_->staying_script == call.script;
+}
+
+Result<int> SshSession::ready(const ScriptCall& call, const Patience& patience) {
+  if (has_hung_up(handles_->session)) return gone();
+  for (auto* shell : {&handles_->next, &handles_->staying}) {
+    if (*shell != nullptr) ssh_channel_poll((*shell)->channel(), 0);  // libssh takes in what came
+  }
   listen();
   drop_stale();
+  if (stays_here(call)) return 0;
+  return prepare(patience);
+}
+
+Result<int> SshSession::prepare(const Patience& whole) {
+  ssh_session session = handles_->session;
+  std::unique_ptr<PreparedShell>& next = handles_->next;
   bool fresh = next == nullptr;
   int before = fresh ? 0 : next->answers();
   if (fresh) next = std::make_unique<PreparedShell>(session);
@@ -231,9 +247,12 @@ Result<int> SshSession::ready(const Patience& whole) {
   using State = PreparedShell::State;
   for (State state = next->step(true); state != State::started; state = next->step(true)) {
     if (state == State::refused && ssh_is_connected(session) != 0) return runs_nothing();
-    if (state == State::broken && !fresh && ssh_is_connected(session) != 0) {
-      // It was asked for while another was not quite closed, and the box allows one at a time.
+    const bool beside = !fresh || handles_->staying != nullptr;
+    if (state == State::broken && beside && ssh_is_connected(session) != 0) {
+      // It was asked for beside another, which may not be quite closed; the box allows one at a
+      // time.
       fresh = true;
+      handles_->staying.reset();
       before -= next->answers();
       next = std::make_unique<PreparedShell>(session);
       continue;
@@ -253,22 +272,52 @@ Result<int> SshSession::ready(const Patience& whole) {
 // channel at a time gets it afterwards.
 void SshSession::open_next() {
   std::unique_ptr<PreparedShell>& next = handles_->next;
-  if (next == nullptr && !one_at_a_time_) next = std::make_unique<PreparedShell>(handles_->session);
+  if (next == nullptr && handles_->staying == nullptr && !one_at_a_time_)
+    next = std::make_unique<PreparedShell>(handles_->session);
   if (next == nullptr || next->step(false) != PreparedShell::State::broken) return;
   next.reset();
   one_at_a_time_ = true;
 }
 
 Result<ScriptOutcome> SshSession::run(const ScriptCall& call, const Patience& patience) {
+  if (call.stays) return run_to_stay(call, patience);
   require(handles_->next != nullptr, "run() without ready()");
   auto shell = std::move(handles_->next);
-  auto outcome = exchange(handles_->session, shell->channel(), call, alias_, patience,
+  auto outcome = exchange(handles_->session, shell->channel(), call, Asked::once, alias_, patience,
                           [this] { open_next(); });
   shell.reset();
   listen();
-  if (outcome && handles_->next == nullptr)
+  if (!outcome) return outcome.error();
+  if (handles_->next == nullptr && handles_->staying == nullptr)
     handles_->next = std::make_unique<PreparedShell>(handles_->session);
-  return outcome;
+  return std::move(**outcome);
+}
+
+Result<ScriptOutcome> SshSession::run_to_stay(const ScriptCall& call, const Patience& patience) {
+  int waited = 1;
+  if (stays_here(call)) {
+    auto outcome = exchange(handles_->session, handles_->staying->channel(), call, Asked::in_place,
+                            alias_, patience, [] {});
+    listen();
+    if (!outcome) return outcome.error();
+    if (outcome->has_value()) return std::move(**outcome);
+    handles_->staying.reset();
+    const auto prepared = prepare(patience);
+    if (!prepared) return prepared.error();
+    waited += *prepared + 1;
+  }
+  require(handles_->next != nullptr, "run() without ready()");
+  auto shell = std::move(handles_->next);
+  auto outcome =
+      exchange(handles_->session, shell->channel(), call, Asked::to_stay, alias_, patience, [] {});
+  listen();
+  if (!outcome) return outcome.error();
+  if (!shell->is_over()) {
+    handles_->staying = std::move(shell);
+    handles_->staying_script = call.script;
+  }
+  (*outcome)->round_trips = waited;
+  return std::move(**outcome);
 }
 
 SshSession::Tended SshSession::tend() {
@@ -276,16 +325,23 @@ SshSession::Tended SshSession::tend() {
   ssh_session session = handles_->session;
   if (has_hung_up(session)) return dead;
   std::unique_ptr<PreparedShell>& next = handles_->next;
-  if (next != nullptr) ssh_channel_poll(next->channel(), 0);  // lets libssh take in what came
+  std::unique_ptr<PreparedShell>& staying = handles_->staying;
+  for (auto* shell : {&next, &staying}) {
+    if (*shell != nullptr) ssh_channel_poll((*shell)->channel(), 0);  // libssh takes in what came
+  }
   if (ssh_is_connected(session) == 0) return dead;
   listen();
+  if (staying != nullptr && staying->is_over()) staying.reset();
   if (next != nullptr && next->is_over()) {
     if (Steady::now() - next->since() < kShellLife) return dead;
     next.reset();
   }
-  if (next == nullptr) next = std::make_unique<PreparedShell>(session);
-  const auto state = next->step(true);
-  if (state == PreparedShell::State::refused || state == PreparedShell::State::broken) return dead;
+  if (next == nullptr && staying == nullptr) next = std::make_unique<PreparedShell>(session);
+  if (next != nullptr) {
+    const auto state = next->step(true);
+    if (state == PreparedShell::State::refused || state == PreparedShell::State::broken)
+      return dead;
+  }
   if (!keep_alive()) return dead;
   return {ssh_get_fd(session), upkeep_.interval, true};
 }

@@ -33,16 +33,18 @@ class SshSession {
   SshSession(const SshSession&) = delete;
   SshSession& operator=(const SshSession&) = delete;
 
-  // Makes sure that a shell waits for a script on the far side; says how many answers it had to
-  // wait for, 0 if one was prepared. unreachable means that the connection is dead and that nothing
-  // of a script was sent; remote_failed that the box runs no commands.
-  Result<int> ready(const Patience& patience);
+  // Makes sure that a shell waits for this call on the far side, or the script itself where it
+  // stayed; says how many answers it had to wait for, 0 if one was there. unreachable means that
+  // the connection is dead and that nothing of a script was sent; remote_failed that the box runs
+  // no commands.
+  Result<int> ready(const ScriptCall& call, const Patience& patience);
 
-  // Runs one script in the shell that ready() left. After an Error the session is of no use.
+  // Runs the call that ready() was asked for. After an Error the session is of no use.
+  // ScriptOutcome::round_trips counts from here.
   Result<ScriptOutcome> run(const ScriptCall& call, const Patience& patience);
 
-  // Between calls: prepares the next shell, answers the box's own keep-alives, and sends ours when
-  // the link was silent for the interval. Never blocks.
+  // Between calls: prepares the next shell unless a script stays, answers the box's own
+  // keep-alives, and sends ours when the link was silent for the interval. Never blocks.
   struct Tended {
     int socket = -1;                      // tend again when it can be read,
     Milliseconds wait = Milliseconds(0);  // and after so long in any case
@@ -63,6 +65,9 @@ class SshSession {
   SshSession(std::unique_ptr<Handles> handles, std::string alias, const Upkeep& upkeep);
   void listen();
   void drop_stale();
+  bool stays_here(const ScriptCall& call) const;
+  Result<int> prepare(const Patience& patience);
+  Result<ScriptOutcome> run_to_stay(const ScriptCall& call, const Patience& patience);
   void open_next();
   bool keep_alive();
   Error gone() const;

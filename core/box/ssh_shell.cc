@@ -51,20 +51,20 @@ Result<void> SshShell::dial(const Patience& whole) {
   return {};
 }
 
-Result<int> SshShell::connect(const Patience& patience, bool& anew) {
+Result<int> SshShell::connect(const ScriptCall& call, const Patience& patience, bool& anew) {
   if (session_ != nullptr) {
-    auto ready = session_->ready(patience);
+    auto ready = session_->ready(call, patience);
     if (ready || patience.over()) return ready;
     session_.reset();
   }
   if (auto dialled = dial(patience); !dialled) return dialled.error();
   anew = true;
-  return session_->ready(patience);
+  return session_->ready(call, patience);
 }
 
 Result<ScriptOutcome> SshShell::run_in_turn(const ScriptCall& call, const Patience& patience) {
   bool anew = false;
-  const auto waited = connect(patience, anew);
+  const auto waited = connect(call, patience, anew);
   auto outcome = waited ? session_->run(call, patience) : Result<ScriptOutcome>(waited.error());
   if (!outcome) session_.reset();
   if (anew && settings_.redial != nullptr) {
@@ -74,7 +74,7 @@ Result<ScriptOutcome> SshShell::run_in_turn(const ScriptCall& call, const Patien
       settings_.redial->failed(address_, outcome.error());
   }
   if (!outcome) return outcome;
-  outcome->round_trips = *waited + 1;
+  outcome->round_trips += *waited;
   outcome->connected_anew = anew;
   return outcome;
 }

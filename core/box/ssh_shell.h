@@ -47,7 +47,7 @@ class SshShell final : public Shell {
   Result<std::unique_lock<Turn>> wait_for_turn(const Patience& patience);
   Result<ScriptOutcome> run_in_turn(const ScriptCall& call, const Patience& patience);
   // A session that is there; says how many answers were waited for, and whether it is a new one.
-  Result<int> connect(const Patience& patience, bool& anew);
+  Result<int> connect(const ScriptCall& call, const Patience& patience, bool& anew);
   Result<void> dial(const Patience& patience);
 
   const std::string alias_;

@@ -237,12 +237,11 @@ TEST_CASE("A tick tells of disk or inodes that run out, with the pace and the ti
   // Heartbeats as a supervisor leaves them that saw the disk lose its whole space in two hours.
   const auto space = std::filesystem::space(bench.run_folder("fill"));
   const std::int64_t now = to_unix(SystemClock().now());
-  std::ofstream beats(bench.run_folder("fill") / "rgt" / "heartbeats", std::ios::trunc);
+  std::ofstream beats(bench.run_folder("fill") / "rgt" / "recent", std::ios::trunc);
   for (std::int64_t ago = 3600; ago >= 0; ago -= 240) {
-    beats << "time=" << now - ago << " disk_free="
+    beats << "heartbeat " << now - ago << " "
           << space.available + space.available * static_cast<std::uint64_t>(ago) / 3600
-          << " disk_total=" << space.capacity
-          << " inodes_free=1000 inodes_total=2000 memory=0 memory_limit=0 oom_kills=0 gpu=\n";
+          << " 1000 0 0 0 - .\n";
   }
   beats.close();
   const ToolResult tick = bench.call("patrol_tick", Json::object());

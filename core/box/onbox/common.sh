@@ -4,6 +4,8 @@
 set -u
 set -f  # names from the box are data; a star in one must never become a list of files
 
+staying=0 claims=
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # bounded SECONDS COMMAND...: df and nvidia-smi can hang for ever on a dead mount or a dead GPU.
@@ -72,7 +74,13 @@ claim() {  # claim FOLDER NUMBER: 0 if this very process got it
 }
 read_claim() {  # sets claim_pid, claim_start, claim_boot
   claim_pid= claim_start= claim_boot=
-  claim_text=$(readlink "$1" 2>/dev/null) || return 1
+  case $claims in
+    *"|$1>"*) claim_text=${claims#*"|$1>"} && claim_text=${claim_text%%|*} ;;
+    *)
+      claim_text=$(readlink "$1" 2>/dev/null) || return 1
+      # A link never changes, so a script that stays asks once.
+      [ "$staying" = 0 ] || claims="$claims|$1>$claim_text|" ;;
+  esac
   claim_pid=${claim_text%%:*}
   claim_text=${claim_text#*:}
   claim_start=${claim_text%%:*} claim_boot=${claim_text#*:}

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # One look at every run asked for. Only reads. The answer's grammar is in RUN_FOLDER.md.
 # Arguments: LOG_BYTES_LIMIT TAIL_BYTES TOTAL_LOG_BYTES IN_DEPTH (1: also what takes a moment)
-# Input: lines "run NAME folder-word" and, after each, "pos CELL INODE OFFSET".
+# Input: lines "run NAME folder-word" and, after each, "pos CELL INODE OFFSET"; "end".
+# With the one argument `stay` it answers again and again, see serve() below. Starting a program costs
+# more than all else here together, so a look counts them.
 LC_ALL=C
 export LC_ALL
-
-limit=$1 tail_bytes=$2 budget=$3 in_depth=${4:-0}
 
 position_of() {  # position_of CELL: sets seen_inode, seen_offset
   seen_inode=0 seen_offset=0
@@ -15,15 +15,48 @@ position_of() {  # position_of CELL: sets seen_inode, seen_offset
   seen_inode=${seen%:*} seen_offset=${seen#*:}
 }
 
-say_log() {  # say_log CELL_DIR: only the bytes that are new, and of those the newest
-  position_of "$cell"
-  set -- "$1/log" $(stat -c '%i %s %Y' -- "$1/log" 2>/dev/null)
-  if [ $# -ne 4 ] || ! is_number "$2" || ! is_number "$3" || ! is_number "$4"; then
+# The box's clock. The folder of a process in /proc is as old as that process, so whatever stat(1) we
+# start can tell the time on the way; trusted where both clocks were once seen to agree.
+ask_clock() {
+  now=$(date +%s)
+  seconds_up
+  asked_up=$uptime
+  [ "$proc_clock:$staying" = unknown:1 ] || return 0
+  proc_clock=no
+  set -- $(stat -L -c '%Y' -- /proc/self/ 2>/dev/null)
+  if [ $# -eq 1 ] && is_number "$1" && [ "$1" -ge "$now" ] && [ "$1" -le $((now + 2)) ]; then
+    proc_clock=yes
+  fi
+}
+# stat_log FILE: sets log_inode log_size log_mtime, 0 if there is none; and now.
+stat_log() {
+  log_inode=0 log_size=0 log_mtime=0
+  if [ "$proc_clock" = yes ]; then
+    set -- $(stat -L -c '%i %s %Y' -- /proc/self/ "$1" 2>/dev/null)
+    if [ $# -ge 3 ] && is_number "$3"; then
+      now=$3 timed=1
+      seconds_up
+      asked_up=$uptime
+      shift 3
+    else
+      proc_clock=no
+    fi
+  else
+    set -- $(stat -L -c '%i %s %Y' -- "$1" 2>/dev/null)
+  fi
+  if [ $# -eq 3 ] && is_number "$1" && is_number "$2" && is_number "$3"; then
+    log_inode=$1 log_size=$2 log_mtime=$3
+  fi
+}
+
+say_log() {  # say_log FILE: after stat_log; only the bytes that are new, and of those the newest
+  if [ "$log_inode" = 0 ]; then
     printf 'log 0 0 0 0 0 -\n'
     return 0
   fi
+  position_of "$cell"
   from=0 rotated=0
-  if [ "$2" = "$seen_inode" ] && [ "$3" -ge "$seen_offset" ]; then
+  if [ "$log_inode" = "$seen_inode" ] && [ "$log_size" -ge "$seen_offset" ]; then
     from=$seen_offset
   elif [ "$seen_inode" != 0 ]; then
     rotated=1
@@ -31,28 +64,57 @@ say_log() {  # say_log CELL_DIR: only the bytes that are new, and of those the n
   allowed=$limit
   if [ "$budget" -lt "$allowed" ]; then allowed=$budget; fi
   if [ "$allowed" -lt 4096 ] && [ "$limit" -ge 4096 ]; then allowed=4096; fi
-  if [ $(($3 - from)) -gt "$allowed" ]; then from=$(($3 - allowed)); fi
+  if [ $((log_size - from)) -gt "$allowed" ]; then from=$((log_size - allowed)); fi
   # The end of an ended cell's log is always shown: triage needs it whatever was read before.
-  if [ "$marker" != none ] && [ $(($3 - from)) -lt "$tail_bytes" ]; then
-    from=$(($3 - tail_bytes))
+  if [ "$marker" != none ] && [ $((log_size - from)) -lt "$tail_bytes" ]; then
+    from=$((log_size - tail_bytes))
     [ "$from" -ge 0 ] || from=0
   fi
-  count=$(($3 - from))
+  count=$((log_size - from))
   budget=$((budget - count))
-  printf 'log %s %s %s %s %s +' "$2" "$3" "$4" "$from" "$rotated"
-  if [ "$count" -gt 0 ]; then  # dd seeks everywhere; busybox's tail would read from the start
-    dd if="$1" bs=4096 skip=$((from / 4096)) count=$((count / 4096 + 2)) 2>/dev/null |
-      tail -c +$((from % 4096 + 1)) | head -c "$count" | base64 | tr -d '\n'
+  printf 'log %s %s %s %s %s ' "$log_inode" "$log_size" "$log_mtime" "$from" "$rotated"
+  if [ "$count" -gt 0 ]; then
+    say_bytes "$1" "$from" "$count"
+  else
+    printf -- '-\n'
+  fi
+}
+# say_bytes FILE FROM COUNT: a token and the line's end. dd seeks everywhere; busybox's tail would
+# read from the start, and not every dd counts in bytes.
+say_bytes() {
+  if [ "$bytewise:$staying" = unknown:1 ]; then
+    bytewise=no
+    if [ "$(printf abc | dd bs=64 iflag=skip_bytes,count_bytes skip=1 count=1 2>/dev/null | base64 -w0 2>/dev/null)" = Yg== ]; then
+      bytewise=yes
+    fi
+  fi
+  printf +
+  if [ "$bytewise" = yes ]; then
+    dd if="$1" bs=65536 iflag=skip_bytes,count_bytes skip="$2" count="$3" 2>/dev/null | base64 -w0
+  else
+    dd if="$1" bs=4096 skip=$(($2 / 4096)) count=$(($3 / 4096 + 2)) 2>/dev/null |
+      tail -c +$(($2 % 4096 + 1)) | head -c "$3" | base64 | tr -d '\n'
   fi
   printf '\n'
 }
 
 # Sets newest. At most 5 s and 5000 files, for a write path may be a data lake; and none once this
-# look is 20 s old, so that many slow disks cannot make it miss its deadline.
+# look is 20 s old, so that many slow disks cannot make it miss its deadline. Searched every 30 s at
+# most; and not while the log was written within a minute, for then it says enough of life.
 newest_write_below() {
   newest=0
   [ -d "$1" ] || return 0
   seconds_up
+  if [ "$in_depth" != 1 ] && [ "$marker" = none ]; then
+    if [ $((now - log_mtime)) -ge 0 ] && [ $((now - log_mtime)) -lt 60 ]; then return 0; fi
+    case $searched in *" $run/$cell:"*)
+      newest=${searched#*" $run/$cell:"}
+      newest=${newest%% *}
+      searched_up=${newest%:*} newest=${newest#*:}
+      [ $((uptime - searched_up)) -ge 30 ] || return 0 ;;
+    esac
+  fi
+  newest=0
   [ $((uptime - uptime_at_begin)) -lt 20 ] || return 0
   newest=$(bounded 5 find "$1/." -maxdepth 8 -type f -exec stat -c %Y -- {} + 2>/dev/null | {
     newest=0 files=0
@@ -62,8 +124,21 @@ newest_write_below() {
     done
     printf %s "$newest"
   })
+  case $searched in *" $run/$cell:"*)
+    older=${searched#*" $run/$cell:"}
+    searched="${searched%%" $run/$cell:"*} ${older#* }" ;;
+  esac
+  [ "$staying" = 0 ] || searched="$searched$run/$cell:$uptime:$newest "
 }
 
+holds_anything() {
+  set +f
+  for held in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -e "$held" ] || [ -L "$held" ]; then set -f && return 0; fi
+  done
+  set -f
+  return 1
+}
 count_artifacts() {  # count_artifacts CELL: sets present, expected, write_path
   present=0 expected=0 write_path=$folder/cells/$1/out
   [ -r "$folder/rgt/job/cells/$1/spec" ] || return 0
@@ -77,7 +152,7 @@ count_artifacts() {  # count_artifacts CELL: sets present, expected, write_path
         expected=$((expected + 1))
         if [ -f "$write_path/$word" ]; then
           present=$((present + 1))
-        elif [ -d "$write_path/$word" ] && [ -n "$(ls -A "$write_path/$word" | head -n 1)" ]; then
+        elif [ -d "$write_path/$word" ] && holds_anything "$write_path/$word"; then
           present=$((present + 1))
         fi ;;
     esac
@@ -184,20 +259,21 @@ say_kernel() {
       while case $stamp in ' '*) true ;; *) false ;; esac do stamp=${stamp# }; done
       is_number "$stamp" || continue
       encode "$(printf %.300s "$kernel_line")"
-      printf 'kernel %s %s\n' $((began - up_seconds + stamp)) "$token"
+      printf 'kernel %s %s\n' $((now - up_seconds + stamp)) "$token"
     done
 }
 
 say_cell() {
   cell=$1
   cell_state "$folder/cells/$cell"
+  stat_log "$folder/cells/$cell/log"
   count_artifacts "$cell"
   newest_write_below "$write_path"
   encode "$boot"
   printf 'cell %s %s %s %s %s %s %s %s %s %s %s %s %s %s\n' "$cell" "$marker" "$exit_code" \
     "$signal" "$attempt" "$life" "$pid" "$start" "$token" "$started_at" "$ended_at" "$newest" \
     "$present" "$expected"
-  say_log "$folder/cells/$cell"
+  say_log "$folder/cells/$cell/log"
   case $marker:$life in failed:* | none:ended) died=1 ;; esac
   [ "$in_depth" = 1 ] || return 0
   if [ "$life" = running ] && [ -r /proc/stat ]; then
@@ -209,32 +285,40 @@ say_cell() {
   fi
 }
 
-say_heartbeat() {  # say_heartbeat LINE; a line torn by a full disk is left out
-  case $1 in time=*' gpu='*) ;; *) return 0 ;; esac
-  encode "${1#* gpu=}"
-  numbers=
-  for key in time disk_free inodes_free memory memory_limit oom_kills; do
-    number_of "$key" "${1%% gpu=*}" -1
-    case $value in -*) return 0 ;; esac
-    numbers="$numbers $value"
-  done
-  printf 'heartbeat%s %s\n' "$numbers" "$token"
+# What the supervisor left at its last heartbeat (RUN_FOLDER.md, rgt/recent); a line that is not whole
+# is left out. Sets kept_disk to the disk's numbers if they are of the last minute.
+take_recent() {
+  kept_disk= beats=
+  [ -r "$folder/rgt/recent" ] || return 0
+  while IFS= read -r beat; do
+    set -- $beat
+    case ${1:-}:$# in
+      disk:7) is_number "$2" && is_number "$3" && is_number "$4" && is_number "$5" || continue
+        is_number "$6" && [ "$7" = . ] || continue
+        seconds_up
+        age=$((now + uptime - asked_up - $6))
+        if [ "$age" -ge 0 ] && [ "$age" -lt 60 ]; then kept_disk="$2 $3 $4 $5"; fi ;;
+      heartbeat:9)
+        is_number "$2" && is_number "$3" && is_number "$4" && is_number "$5" || continue
+        is_number "$6" && is_number "$7" && [ "$9" = . ] || continue
+        case $8 in - | [=+]*) beats="$beats${beat% .}
+" ;; esac ;;
+    esac
+  done <"$folder/rgt/recent"
 }
-# The last five, and before them ever sparser ones: with a beat each 30 s they reach back 8 hours.
-say_heartbeats() {
-  beats=0 oldest=5 wanted=
-  [ -r "$folder/rgt/heartbeats" ] || return 0
-  beats=$(wc -l <"$folder/rgt/heartbeats") && beats=$((beats))
-  for back in 960 480 240 120 60 30 15 8; do  # line numbers of what the tail below prints
-    [ "$beats" -ge "$back" ] || continue
-    [ -n "$wanted" ] || oldest=$back
-    wanted="$wanted$((oldest - back + 1))p;"
-  done
-  if [ -n "$wanted" ]; then
-    tail -n "$oldest" "$folder/rgt/heartbeats" | sed -n "$wanted$((oldest - 4)),\$p"
-  else
-    tail -n 5 "$folder/rgt/heartbeats"
-  fi | while IFS= read -r beat; do say_heartbeat "$beat"; done
+any_failed() {
+  while IFS= read -r queued; do
+    [ ! -e "$folder/cells/$queued/FAILED" ] || return 0
+  done <"$folder/rgt/job/queue"
+  return 1
+}
+# A look in depth measures the disk itself, and so does one that finds a failure: it may be full since.
+say_disk() {
+  if [ "$in_depth" = 1 ] || [ -z "$kept_disk" ] || any_failed; then
+    disk_space "$folder"
+    kept_disk="$disk_free $disk_total $inodes_free $inodes_total"
+  fi
+  printf 'disk %s\n' "$kept_disk"
 }
 
 say_run() {
@@ -249,9 +333,9 @@ say_run() {
   printf 'digest %s\n' "$token"
   supervisor_state "$folder"
   printf 'supervisor %s %s %s\n' "$life" "$older_boot" "$finished"
-  disk_space "$folder"
-  printf 'disk %s %s %s %s\n' "$disk_free" "$disk_total" "$inodes_free" "$inodes_total"
-  say_heartbeats
+  take_recent
+  say_disk
+  printf %s "$beats"
   while IFS= read -r queued; do
     case $queued in '' | .* | *[!A-Za-z0-9._-]*) continue ;; esac
     say_cell "$queued"
@@ -261,39 +345,61 @@ say_run() {
   printf 'end-run\n'
 }
 
-printf 'rgt-look 1\n'
-began=$(date +%s)
-seconds_up
-uptime_at_begin=$uptime
-printf 'time %s\n' "$began"
-encode "$boot_id"
-printf 'boot %s\n' "$token"
-machine_id
-encode "$machine"
-printf 'machine %s\n' "$token"
-if have nvidia-smi; then
+say_gpus() {
+  have nvidia-smi || return 0
   bounded 10 nvidia-smi \
     --query-gpu=index,name,utilization.gpu,memory.used,memory.total,temperature.gpu \
     --format=csv,noheader,nounits 2>/dev/null | head -n 64 | while IFS= read -r gpu; do
     encode "$gpu"
     printf 'gpu %s\n' "$token"
   done
-fi
+}
 
-# A run's positions follow it, so a run is told when the next one begins.
-run=
-while read -r keyword first second third; do
-  case $keyword in
-    run)
-      [ -z "$run" ] || say_run </dev/null
-      run=$first
-      decode "$second"
-      folder=$word positions=' ' ;;
-    pos)
-      if is_number "$second" && is_number "$third"; then
-        positions="$positions$first:$second:$third "
-      fi ;;
-  esac
-done
-[ -z "$run" ] || say_run </dev/null
-printf 'end\n'
+# answer LIMIT TAIL_BYTES BUDGET IN_DEPTH: one look, up to its "end".
+answer() {
+  limit=$1 tail_bytes=$2 budget=$3 in_depth=$4
+  seconds_up
+  uptime_at_begin=$uptime timed=0
+  [ "$proc_clock" = yes ] && now=$((now + uptime - asked_up)) && asked_up=$uptime || ask_clock
+  printf 'rgt-look 2\n'
+  encode "$boot_id"
+  printf 'boot %s\n' "$token"
+  machine_id
+  encode "$machine"
+  printf 'machine %s\n' "$token"
+  say_gpus
+  # A run's positions follow it, so a run is told when the next one begins.
+  run=
+  while read -r keyword first second third; do
+    case $keyword in
+      run | end) [ -z "$run" ] || say_run </dev/null ;;
+    esac
+    case $keyword in
+      end) break ;;
+      run)
+        run=$first
+        decode "$second"
+        folder=$word positions=' ' ;;
+      pos)
+        if is_number "$second" && is_number "$third"; then
+          positions="$positions$first:$second:$third "
+        fi ;;
+    esac
+  done
+  if [ "$proc_clock:$timed" = yes:0 ]; then ask_clock; fi
+  printf 'time %s\nend\n' "$now"
+}
+
+# Each request is "NONCE arguments" and the lines of a look; its answer stands between a line NONCE
+# and a line "NONCE end".
+serve() {
+  staying=1
+  while read -r nonce first second third rest; do
+    printf '%s\n' "$nonce"
+    answer "$first" "$second" "$third" "$rest"
+    printf '%s end\n' "$nonce"
+  done
+}
+
+proc_clock=unknown bytewise=unknown searched=' '
+if [ "$1" = stay ]; then serve; else answer "$@"; fi

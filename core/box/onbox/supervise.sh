@@ -177,7 +177,10 @@ reap() {  # drops from `live` what has ended
   for entry in $live; do
     entry_cell=${entry%/*} keeper=${entry#*/}
     # A marker of an earlier attempt was moved away before this one began.
-    if [ -e "cells/$entry_cell/DONE" ] || [ -e "cells/$entry_cell/FAILED" ]; then continue; fi
+    if [ -e "cells/$entry_cell/DONE" ] || [ -e "cells/$entry_cell/FAILED" ]; then
+      next_beat=0  # what the box was like when it ended tells why
+      continue
+    fi
     if [ "$keeper" != 0 ] && read_process "$keeper" && [ "$parent" = $$ ]; then
       still="$still $entry" live_count=$((live_count + 1))
       continue
@@ -239,10 +242,45 @@ heartbeat() {
   printf '%s\n' "time=$now disk_free=$disk_free disk_total=$disk_total inodes_free=$inodes_free \
 inodes_total=$inodes_total memory=$memory_current memory_limit=$memory_limit \
 oom_kills=$oom_kills gpu=$gpu" >>rgt/heartbeats 2>/dev/null || :
+  write_recent || :
   beats=$((beats + 1))
   if [ $((beats % 10000)) = 0 ]; then  # about 1.5 MB: a long run must not fill its own disk
     tail -n 1000 rgt/heartbeats >rgt/heartbeats.new && mv rgt/heartbeats.new rgt/heartbeats
   fi
+}
+
+say_heartbeat() {  # say_heartbeat LINE; a line torn by a full disk is left out
+  case $1 in time=*' gpu='*) ;; *) return 0 ;; esac
+  encode "${1#* gpu=}"
+  numbers=
+  for key in time disk_free inodes_free memory memory_limit oom_kills; do
+    number_of "$key" "${1%% gpu=*}" -1
+    case $value in -*) return 0 ;; esac
+    numbers="$numbers $value"
+  done
+  printf 'heartbeat%s %s .\n' "$numbers" "$token"
+}
+# The last five, and before them ever sparser ones: with a beat each 30 s they reach back 8 hours.
+say_heartbeats() {
+  kept=$(wc -l <rgt/heartbeats) && kept=$((kept))
+  oldest=5 wanted=
+  for back in 960 480 240 120 60 30 15 8; do  # line numbers of what the tail below prints
+    [ "$kept" -ge "$back" ] || continue
+    [ -n "$wanted" ] || oldest=$back
+    wanted="$wanted$((oldest - back + 1))p;"
+  done
+  if [ -n "$wanted" ]; then
+    tail -n "$oldest" rgt/heartbeats | sed -n "$wanted$((oldest - 4)),\$p"
+  else
+    tail -n 5 rgt/heartbeats
+  fi | while IFS= read -r beat; do say_heartbeat "$beat"; done
+}
+write_recent() {  # what a look would else have to measure and pick out, each time
+  [ -r rgt/heartbeats ] || return 0
+  {
+    printf 'disk %s %s %s %s %s .\n' "$disk_free" "$disk_total" "$inodes_free" "$inodes_total" "$now"
+    say_heartbeats
+  } >rgt/recent.new 2>/dev/null && mv rgt/recent.new rgt/recent
 }
 
 nap() {  # short, and a keeper's signal ends it at once; 2 s bound what a lost signal can cost

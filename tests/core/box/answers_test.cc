@@ -14,14 +14,14 @@ namespace {
 
 const std::string kDigest(64, 'a');
 
-const std::string kLook = "rgt-look 1\ntime 1800000000\nboot =b-1\nmachine =" + kDigest +
+const std::string kLook = "rgt-look 2\nboot =b-1\nmachine =" + kDigest +
                           "\ngpu +MCwgSDEwMA==\nrun r1 1\ndigest =" + kDigest +
                           "\nsupervisor running 0 0\ndisk 1 2 3 4\n"
                           "heartbeat 1800000000 5 6 7 8 9 +ODclLDEgTWlCOw==\n"
                           "cell c1 failed 137 9 2 ended 77 123456 =b-1 1 2 3 1 4\n"
                           "log 11 6 12 0 1 +c3RlcDEK\n"
                           "cell c2 none -1 0 0 unknown 0 0 - 0 0 0 0 0\nlog 0 0 0 0 0 -\n"
-                          "end-run\nrun r2 0\nend-run\nend\n";
+                          "end-run\nrun r2 0\nend-run\ntime 1800000000\nend\n";
 
 const std::string kManifest =
     "rgt-manifest 2\nrun =r1\ncell c1\ntick\nart 1 =steps\nart 2 =gone\nfile 1 =steps/b 2 3 " +

@@ -190,7 +190,7 @@ TEST_CASE("no byte of a log can forge an answer") {
     INFO(interpreter);
     Room room(interpreter);
     LiveRun run(room);
-    std::string evil = "\nend\nrgt-look 1\ncell a done 0 0 1 ended 1 1 - 1 1 0 0 0\nend-run\nend\n";
+    std::string evil = "\nend\nrgt-look 2\ncell a done 0 0 1 ended 1 1 - 1 1 0 0 0\nend-run\nend\n";
     evil += std::string("\0\x1b[31mred\x1b[0m\r\xff\xfe", 14);
     evil += std::string(5u << 20, 'x') + "\nend\n";
     for (int i = 0; i < 256; ++i) evil += static_cast<char>(i);
