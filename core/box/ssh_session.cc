@@ -32,6 +32,7 @@ using Steady = std::chrono::steady_clock;
 constexpr Seconds kTrustSilence(60);
 constexpr Seconds kAskTimeout(
     10);  // to start a shell on an open connection; a busy box takes a while
+constexpr Seconds kEndTimeout(2);  // for a shell to see that nothing more comes, and to end
 // A prepared shell that ends sooner by itself is no time-out of the box's: the box wants none.
 constexpr Seconds kShellLife(60);
 
@@ -237,6 +238,20 @@ Result<int> SshSession::ready(const ScriptCall& call, const Patience& patience) 
   return prepare(patience);
 }
 
+// True if a script stayed and made room: on a box that allows one channel it is in everybody's way.
+bool SshSession::end_staying(const Patience& patience) {
+  const auto staying = std::move(handles_->staying);
+  if (staying == nullptr) return false;
+  ssh_channel_send_eof(staying->channel());  // its shell reads the end of its requests, and ends
+  const Patience brief = patience.at_most(kEndTimeout);
+  while (!brief.over() && ssh_channel_is_closed(staying->channel()) == 0 &&
+         ssh_is_connected(handles_->session) != 0) {
+    wait_for_socket(handles_->session);
+    ssh_channel_poll(staying->channel(), 0);  // libssh takes in what came
+  }
+  return true;
+}
+
 Result<int> SshSession::prepare(const Patience& whole) {
   ssh_session session = handles_->session;
   std::unique_ptr<PreparedShell>& next = handles_->next;
@@ -247,12 +262,10 @@ Result<int> SshSession::prepare(const Patience& whole) {
   using State = PreparedShell::State;
   for (State state = next->step(true); state != State::started; state = next->step(true)) {
     if (state == State::refused && ssh_is_connected(session) != 0) return runs_nothing();
-    const bool beside = !fresh || handles_->staying != nullptr;
-    if (state == State::broken && beside && ssh_is_connected(session) != 0) {
-      // It was asked for beside another, which may not be quite closed; the box allows one at a
-      // time.
+    if (state == State::broken && ssh_is_connected(session) != 0 &&
+        (end_staying(patience) || !fresh)) {
+      // It was asked for while another was not quite closed, and the box allows one at a time.
       fresh = true;
-      handles_->staying.reset();
       before -= next->answers();
       next = std::make_unique<PreparedShell>(session);
       continue;

@@ -67,6 +67,7 @@ class SshSession {
   void drop_stale();
   bool stays_here(const ScriptCall& call) const;
   Result<int> prepare(const Patience& patience);
+  bool end_staying(const Patience& patience);
   Result<ScriptOutcome> run_to_stay(const ScriptCall& call, const Patience& patience);
   void open_next();
   bool keep_alive();

@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include <catch2/catch.hpp>
+#include <ctime>
 #include <fstream>
 
 #include "core/base/text.h"
+#include "core/box/onbox.h"
 #include "tests/core/box/script_shell.h"
 
 namespace rgt::test {
@@ -245,11 +247,89 @@ TEST_CASE("artifacts are counted and the newest write is seen, whatever the name
   fs::create_directories(out / "empty");
   struct timespec times[2] = {{2000000000, 0}, {2000000000, 0}};
   REQUIRE(utimensat(AT_FDCWD, (out / odd).c_str(), times, 0) == 0);
-  const RunReading reading =
+  RunReading reading =
       room.look_until(job, [](const RunReading& r) { return r.cells.at(0).life == Life::running; });
   CHECK(reading.cells[0].artifacts_expected == 5);
   CHECK(reading.cells[0].artifacts_present == 3);
+  // A log that was written just now says enough of life; one that was not makes a look search.
+  CHECK(reading.cells[0].newest_write == 0);
+  const fs::path log = room.folder(job) / "cells/a/log";
+  struct timespec old[2] = {{1700000000, 0}, {1700000000, 0}};
+  REQUIRE(utimensat(AT_FDCWD, log.c_str(), old, 0) == 0);
+  reading = room.look_at(job);
+  CHECK(reading.cells[0].log_mtime == 1700000000);
   CHECK(reading.cells[0].newest_write == 2000000000);
+}
+
+TEST_CASE("a look's script that stays answers as one that is sent anew, again and again") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    LiveRun run(room);
+    spill(run.log, std::string(5000, 'x') + "\nlast line\n");
+    const CellReading fresh = run.read();
+    LookRequest request;
+    request.runs.push_back({run.job.run, room.folder(run.job), {}});
+    std::vector<std::string> nonces;
+    // What three looks send: the second asks for new bytes only, the third for a run that is none.
+    std::string input;
+    const std::vector<std::string> positions{
+        "", "pos a " + std::to_string(fresh.log_inode) + " 5001\n", "run nowhere =/nonexistent\n"};
+    for (const std::string& lines : positions) {
+      nonces.push_back("nonce" + std::to_string(nonces.size()));
+      input += nonces.back() + " 65536 8192 8388608 0\nrun " + run.job.run + " " +
+               onbox_word(room.folder(run.job).string()) + "\n" + lines + "end\n";
+    }
+    const std::string script = onbox_script("look");
+    const auto outcome = room.shell.run({.script = script, .args = {"stay"}, .input = input}, {});
+    REQUIRE(outcome);
+    CHECK(outcome->err == "");
+    std::vector<Reading> readings;
+    for (const std::string& nonce : nonces) {
+      const std::size_t begin = outcome->out.find(nonce + "\n");
+      const std::size_t end = outcome->out.find("\n" + nonce + " end\n");
+      REQUIRE(begin != std::string::npos);
+      REQUIRE(end != std::string::npos);
+      auto reading =
+          parse_look(outcome->out.substr(begin + nonce.size() + 1, end - begin - nonce.size()));
+      INFO((reading ? "" : reading.error().message));
+      REQUIRE(reading.ok());
+      readings.push_back(*reading);
+    }
+    for (const Reading& reading : readings) {
+      CHECK(std::abs(reading.box_time - std::time(nullptr)) < 60);
+      const CellReading& read = reading.runs.at(0).cells.at(0);
+      CHECK(read.life == Life::running);
+      CHECK(read.process.pid == fresh.process.pid);
+      CHECK(read.log_size == fresh.log_size);
+      CHECK(reading.runs[0].supervisor == Life::running);
+      CHECK(reading.runs[0].disk_total_bytes > 0);
+    }
+    CHECK(readings[0].runs[0].cells[0].log_bytes == fresh.log_bytes);
+    CHECK(readings[1].runs[0].cells[0].log_bytes == "last line\n");
+    REQUIRE(readings[2].runs.size() == 2);
+    CHECK_FALSE(readings[2].runs[1].folder_exists);
+  }
+}
+
+TEST_CASE("a look takes the disk's numbers from a fresh heartbeat, and measures where one is not") {
+  Room room;
+  LiveRun run(room);
+  const fs::path recent = room.folder(run.job) / "rgt/recent";
+  const auto free_bytes = [&](std::int64_t beat_age, const std::string& ending) {
+    spill(recent.string() + ".mine",
+          "disk 11 22 33 44 " + std::to_string(std::time(nullptr) - beat_age) + ending);
+    fs::rename(recent.string() + ".mine", recent);
+    return room.look_at(run.job).disk_free_bytes;
+  };
+  run.stop_supervisor();
+  CHECK(free_bytes(1, " .\n") == 11);
+  CHECK(free_bytes(120, " .\n") > 1000);  // old
+  CHECK(free_bytes(-60, " .\n") > 1000);  // the clock was set back
+  CHECK(free_bytes(1, "") > 1000);        // torn
+  CHECK(free_bytes(1, " . x\n") > 1000);  // not ours
+  spill(room.folder(run.job) / "cells/a/FAILED", "exit_code=1 signal=0 attempt=1 ended_at=1\n");
+  CHECK(free_bytes(1, " .\n") > 1000);  // a death may come of a full disk
 }
 
 TEST_CASE("garbage in a run folder's files makes unknowns, never a broken look") {
