@@ -3,7 +3,7 @@ string(REPLACE "|" ";" files "${FILES}")
 set(rows "")
 set(delimiter "rgt_embed")
 # With "sv" the compiler knows a text's length; clang would give up counting it in a constant expression.
-file(WRITE "${OUT}.tmp" "// Generated; do not edit.\n#include \"core/base/embedded.h\"\n#include <string_view>\nnamespace rgt {\nnamespace {\nusing namespace std::string_view_literals;\nconstexpr EmbeddedFile kFiles[] = {\n")
+file(WRITE "${OUT}.tmp" "// Generated; do not edit.\n#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n#include \"core/base/embedded.h\"\n#include <string_view>\nnamespace rgt {\nnamespace {\nusing namespace std::string_view_literals;\nconstexpr EmbeddedFile kFiles[] = {\n")
 foreach(path IN LISTS files)
   file(READ "${ROOT}/${path}" text)
   string(FIND "${text}" ")${delimiter}\"" clash)
