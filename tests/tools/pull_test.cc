@@ -140,6 +140,39 @@ TEST_CASE("The results of the cells stand in one table, the best first") {
   CHECK(result.text.find("which way is better is not known") != std::string::npos);
 }
 
+TEST_CASE("A checkpoint that is older than the log's last step loads, and is told to be behind") {
+  Workbench bench;
+  const std::string data = std::string(RGT_SOURCE_DIR) + "/tests/core/artifact/data/";
+  const auto cell = [&](const std::string& file, const std::string& line) {
+    return "echo '" + line + "'; cp '" + data + file + "' \"$RGT_OUT/m.ckpt\"";
+  };
+  // Lightning's holds global_step 3 and epoch 1, the other one only epoch 3.
+  finish(bench, bench.job("r",
+                          {cell("lightning.ckpt", "epoch 1 step 900 loss 0.25"),
+                           cell("lightning.ckpt", "epoch 1 step 3 loss 0.25"),
+                           cell("training.pt", "Epoch 9/10 loss 0.5"),
+                           cell("training.pt", "Epoch 4/4 loss 0.5"),  // counted from 1
+                           cell("training.pt", "no word of any number")},
+                          {"m.ckpt"}));
+  const ToolResult result = bench.call("verify_artifacts", {{"run", "r"}});
+  INFO(result.text);
+  CHECK(result.structured["verdict"] == "proven");
+  const Json steps = result.structured["steps"];
+  REQUIRE(steps.size() == 4);
+  for (const auto& [row, behind] :
+       std::vector<std::pair<std::size_t, bool>>{{0, true}, {1, false}, {2, true}, {3, false}}) {
+    INFO(steps[row].dump());
+    CHECK(steps[row]["behind"] == behind);
+  }
+  CHECK(steps[0]["log"] == "step 900");
+  CHECK(steps[0]["checkpoint"] == "step 3");
+  CHECK(steps[2]["log"] == "epoch 9");
+  CHECK(steps[2]["checkpoint"] == "epoch 3");
+  CHECK(result.text.find("behind  c1: its log reached step 900, the newest checkpoint here is of "
+                         "step 3 (m.ckpt): what came after would be lost") != std::string::npos);
+  CHECK(result.text.find("behind  c2") == std::string::npos);
+}
+
 TEST_CASE("What was proven can be handed on: the folder proves itself, without ledger and box") {
   Workbench bench;
   finish(bench, bench.job("r", {write_safetensors("m.safetensors")}, {"m.safetensors"}));
