@@ -4,9 +4,8 @@
 #include <cstdlib>
 #include <random>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/box/ssh_redial.h"
 

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {

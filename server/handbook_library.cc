@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/digest.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/profile/frontmatter.h"

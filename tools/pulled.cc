@@ -3,8 +3,7 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "tools/pull_run.h"
 #include "tools/report.h"
 

@@ -9,14 +9,11 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/result.h"
 
 namespace rgt {
-
-using Json = nlohmann::json;
 
 struct Annotations {
   bool read_only = false;

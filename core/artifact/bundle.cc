@@ -5,18 +5,15 @@
 #include <array>
 #include <map>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
 constexpr const char* kFormat = "rgt-bundle";
 constexpr int kVersion = 1;
 constexpr std::uint64_t kTextMost = 64u << 20;  // bytes: 100,000 files of long names

@@ -3,9 +3,8 @@
 
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/json_text.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/hdf5.h"
 #include "core/artifact/sweep.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/csv_text.h"
 #include "core/artifact/format.h"
 #include "core/artifact/json_text.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {

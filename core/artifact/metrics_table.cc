@@ -10,17 +10,15 @@
 #include <set>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/csv_text.h"
 #include "core/artifact/json_text.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {
 namespace {
 
-using Json = nlohmann::json;
 using Row = std::vector<std::pair<std::string, double>>;
 
 constexpr std::uint64_t kTextMost = 16u << 20;  // bytes: a value per step of a million steps

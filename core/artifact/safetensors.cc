@@ -6,11 +6,10 @@
 #include <set>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/file_facts.h"
 #include "core/artifact/format.h"
 #include "core/artifact/sweep.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {

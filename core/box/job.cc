@@ -2,17 +2,15 @@
 #include "core/box/job.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "core/base/digest.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::size_t kMaxJobBytes = 32u << 20;      // 256 cells with a command of 64 KiB, and room
 constexpr std::size_t kMaxCells = 256;               // one run folder stays listable by a person

@@ -3,18 +3,15 @@
 
 #include <mutex>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "core/ledger/database.h"
 #include "core/ledger/views.h"
 
 namespace rgt {
 namespace {
-
-using Json = nlohmann::json;
 
 const std::string kNoHash(64, '0');  // "previous" of the first event
 

@@ -6,12 +6,10 @@
 #include <map>
 #include <string>
 
-#include <nlohmann/json.hpp>
+#include "core/base/json.h"
 
 namespace rgt {
 namespace {
-
-using Json = nlohmann::json;
 
 // Version 1. `cell_memory` is a cache beside the views: losing it costs one longer look, no truth.
 constexpr const char* kVersion1 = R"sql(

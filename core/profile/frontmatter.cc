@@ -2,14 +2,12 @@
 #include "core/profile/frontmatter.h"
 
 #include <yaml-cpp/yaml.h>
-#include <nlohmann/json.hpp>
 
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::size_t kFileLimit = 256u << 10;  // bytes: the longest file has a tenth of it
 constexpr std::size_t kFrontmatterLimit = 64u << 10;

@@ -7,9 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/result.h"
 
 namespace rgt::mcp {

@@ -12,11 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "core/base/json.h"
 
 namespace rgt::mcp {
-
-using Json = nlohmann::json;
 
 // RFC 5424 severities, as MCP names them.
 enum class LogLevel { debug, info, notice, warning, error, critical, alert, emergency };

@@ -8,11 +8,9 @@
 #include <string_view>
 #include <variant>
 
-#include <nlohmann/json.hpp>
+#include "core/base/json.h"
 
 namespace rgt::mcp {
-
-using Json = nlohmann::json;
 
 // The codes that the JSON-RPC specification reserves, section 5.1.
 inline constexpr int kParseError = -32700;

@@ -7,11 +7,10 @@
 #include <array>
 
 #include "core/base/digest.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 namespace rgt::mcp {
-
-using Json = nlohmann::json;
 
 namespace {
 const Error kNotOurs{Code::invalid_argument,

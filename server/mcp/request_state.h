@@ -6,9 +6,8 @@
 
 #include <string>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/clock.h"
+#include "core/base/json.h"
 #include "core/base/result.h"
 
 namespace rgt::mcp {

@@ -9,13 +9,13 @@
 #include <valijson/validation_results.hpp>
 #include <valijson/validator.hpp>
 
+#include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/base/text.h"
 
 namespace rgt::mcp {
 namespace {
 
-using Json = nlohmann::json;
 using Adapter = valijson::adapters::NlohmannJsonAdapter;
 
 constexpr std::size_t kShown = 80;  // bytes of an offending value or key

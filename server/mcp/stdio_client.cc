@@ -12,12 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/json.h"
+
 extern char** environ;
 
 namespace rgt::mcp {
 namespace {
 
-using Json = nlohmann::json;
 using Steady = std::chrono::steady_clock;
 
 std::vector<std::string> with_environment(

@@ -5,8 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "core/profile/frontmatter.h"
 #include "core/profile/profile.h"
 

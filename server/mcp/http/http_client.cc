@@ -3,13 +3,12 @@
 
 #include <httplib.h>
 
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "server/mcp/wire.h"
 
 namespace rgt::mcp {
 namespace {
-
-using Json = nlohmann::json;
 
 // A call may ask again after each answer; more rounds than this is a server that goes in circles.
 constexpr int kRounds = 10;

@@ -13,12 +13,11 @@
 #include <map>
 #include <random>
 
-#include <nlohmann/json.hpp>
-
 #include "core/artifact/reader.h"
 #include "core/artifact/torch_model.h"
 #include "core/artifact/zip_archive.h"
 #include "core/base/digest.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/temporary_folder.h"

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "core/handbook/handbook.h"
 #include "core/profile/frontmatter.h"
@@ -19,8 +20,6 @@ namespace rgt {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
 // An estimate on the safe side: a token per 3.5 bytes of ASCII, one per other character.
 std::size_t tokens(std::string_view text) {
   std::size_t ascii = 0, others = 0;
