@@ -255,17 +255,18 @@ bool SshSession::end_staying(const Patience& patience) {
 Result<int> SshSession::prepare(const Patience& whole) {
   ssh_session session = handles_->session;
   std::unique_ptr<PreparedShell>& next = handles_->next;
-  bool fresh = next == nullptr;
-  int before = fresh ? 0 : next->answers();
-  if (fresh) next = std::make_unique<PreparedShell>(session);
+  // One that was asked for ahead may have come while another was not quite closed, on a box that
+  // allows one at a time; and that box may note the end of one that stayed after the next question.
+  int tries_left = next == nullptr ? 0 : 1;
+  int before = next == nullptr ? 0 : next->answers();
+  if (next == nullptr) next = std::make_unique<PreparedShell>(session);
   const Patience patience = whole.at_most(kAskTimeout);
   using State = PreparedShell::State;
   for (State state = next->step(true); state != State::started; state = next->step(true)) {
     if (state == State::refused && ssh_is_connected(session) != 0) return runs_nothing();
-    if (state == State::broken && ssh_is_connected(session) != 0 &&
-        (end_staying(patience) || !fresh)) {
-      // It was asked for while another was not quite closed, and the box allows one at a time.
-      fresh = true;
+    if (state == State::broken && end_staying(patience)) tries_left = 3;
+    if (state == State::broken && ssh_is_connected(session) != 0 && tries_left > 0) {
+      --tries_left;
       before -= next->answers();
       next = std::make_unique<PreparedShell>(session);
       continue;

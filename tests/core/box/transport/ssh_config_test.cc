@@ -17,13 +17,24 @@
 namespace rgt {
 namespace {
 
+// The socket is there a moment before anybody listens on it.
+bool answers(const std::string& path) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof address.sun_path - 1));
+  const bool connected = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return connected;
+}
+
 // A real ssh-agent, gone with the object.
 struct Agent {
   explicit Agent(const std::string& socket) {
     auto started = SocketProcess::start({"ssh-agent", "-D", "-a", socket});
     REQUIRE(started);
     process = std::move(*started);
-    REQUIRE(eventually([&] { return std::filesystem::exists(socket); }));
+    REQUIRE(eventually([&] { return answers(socket); }));
   }
   std::unique_ptr<SocketProcess> process = {};
 };
