@@ -134,19 +134,33 @@ for size in 10M "$big"; do
 done
 
 # --- 4. an MCP server for SSH from npm, on the same long way
-if command -v npm >/dev/null && timeout 240 npm install --prefix "$work/npm" --no-audit --no-fund --loglevel=error ssh-mcp@1 >/dev/null 2>&1; then
+if command -v npm >/dev/null && timeout 240 npm install --prefix "$work/npm" --no-audit --no-fund --loglevel=error ssh-mcp@2 >/dev/null 2>&1; then
   ask() {  # ask ID METHOD PARAMS: one JSON-RPC call, waits for its answer
     printf '{"jsonrpc":"2.0","id":%s,"method":"%s","params":%s}\n' "$1" "$2" "$3" >&"${MCP[1]}"
     until read -r -t 30 reply <&"${MCP[0]}" && [[ $reply == *"\"id\":$1"* ]]; do [ -n "${reply:-}" ] || break; done
   }
-  coproc MCP { exec "$work/npm/node_modules/.bin/ssh-mcp" --host=127.0.0.1 --port="$far_port" \
-    --user="$(id -un)" --key="$box/client_key" --timeout=60000 2>"$work/mcp.err"; }
+  mkdir -p "$work/xdg/ssh-mcp" && chmod 700 "$work/xdg/ssh-mcp"
+  cat >"$work/xdg/ssh-mcp/config.toml" <<CONFIG
+[defaults]
+defaultProfile = "far"
+[[profiles]]
+name = "far"
+host = "127.0.0.1"
+port = $far_port
+user = "$(id -un)"
+auth = "key"
+keyRef = "$box/client_key"
+role = "admin"
+approvalPolicy = "auto"
+CONFIG
+  chmod 600 "$work/xdg/ssh-mcp/config.toml"
+  coproc MCP { XDG_CONFIG_HOME=$work/xdg exec "$work/npm/node_modules/.bin/ssh-mcp" 2>"$work/mcp.err"; }
   ask 1 initialize '{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}'
   printf '{"jsonrpc":"2.0","method":"notifications/initialized"}\n' >&"${MCP[1]}"
   id=1
-  by_mcp() { id=$((id + 1)) && ask "$id" tools/call "{\"name\":\"exec\",\"arguments\":{\"command\":\"$work_by_hand\"}}"; }
+  by_mcp() { id=$((id + 1)) && ask "$id" tools/call "{\"name\":\"run-command\",\"arguments\":{\"command\":\"$work_by_hand\"}}"; }
   far_row "npm ssh-mcp $(sed -n 's/^  "version": "\(.*\)".*/\1/p' "$work/npm/node_modules/ssh-mcp/package.json")" by_mcp
-  echo "    its last answer: ${reply:0:120}"
+  echo "    its last answer: ${reply:0:160}"
   # shellcheck disable=SC2153  # the shell sets MCP_PID
   kill "$MCP_PID" 2>/dev/null || true
 else
