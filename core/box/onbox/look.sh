@@ -28,25 +28,36 @@ ask_clock() {
     proc_clock=yes
   fi
 }
-# stat_log FILE: sets log_inode log_size log_mtime, 0 if there is none; and now.
+# stat_log FILE: sets log_inode log_size log_mtime, 0 if there is none; now, where stat can tell; and
+# skew, by how much the clock of the run folder's files is ahead of the box's: a file server has its
+# own. The supervisor writes when it is into a file of which the server then says when that was.
 stat_log() {
-  log_inode=0 log_size=0 log_mtime=0
-  if [ "$proc_clock" = yes ]; then
-    set -- $(stat -L -c '%i %s %Y' -- /proc/self/ "$1" 2>/dev/null)
-    if [ $# -ge 3 ] && is_number "$3"; then
-      now=$3 timed=1
-      seconds_up
-      asked_up=$uptime
-      shift 3
-    else
-      proc_clock=no
-    fi
-  else
-    set -- $(stat -L -c '%i %s %Y' -- "$1" 2>/dev/null)
-  fi
-  if [ $# -eq 3 ] && is_number "$1" && is_number "$2" && is_number "$3"; then
-    log_inode=$1 log_size=$2 log_mtime=$3
-  fi
+  log_inode=0 log_size=0 log_mtime=0 skew=0
+  log=$1 recent=$folder/rgt/recent parts=
+  set --
+  if [ "$proc_clock" = yes ]; then set -- /proc/self/ && parts=clock; fi
+  if [ -e "$log" ]; then set -- "$@" "$log" && parts="$parts log"; fi
+  if [ "$beat_time" -gt 0 ] && [ -e "$recent" ]; then set -- "$@" "$recent" && parts="$parts recent"; fi
+  [ $# -gt 0 ] || return 0
+  fields=$(($# * 3))
+  set -- $(stat -L -c '%i %s %Y' -- "$@" 2>/dev/null)
+  [ $# -eq "$fields" ] && are_numbers "$@" || return 0  # one went away meanwhile
+  for part in $parts; do
+    case $part in
+      clock)
+        now=$3 timed=1
+        seconds_up
+        asked_up=$uptime ;;
+      log) log_inode=$1 log_size=$2 log_mtime=$3 ;;
+      recent) skew=$(($3 - beat_time)) ;;
+    esac
+    shift 3
+  done
+  if [ "$skew" -gt -120 ] && [ "$skew" -lt 120 ]; then skew=0; fi  # writing it takes a moment, too
+  if [ "$log_mtime" -gt "$skew" ]; then log_mtime=$((log_mtime - skew)); fi
+}
+are_numbers() {
+  for number; do is_number "$number" || return 1; done
 }
 
 say_log() {  # say_log FILE: after stat_log; only the bytes that are new, and of those the newest
@@ -124,6 +135,7 @@ newest_write_below() {
     done
     printf %s "$newest"
   })
+  case $1 in "$folder"/*) [ "$newest" -le "$skew" ] || newest=$((newest - skew)) ;; esac
   case $searched in *" $run/$cell:"*)
     older=${searched#*" $run/$cell:"}
     searched="${searched%%" $run/$cell:"*} ${older#* }" ;;
@@ -288,13 +300,14 @@ say_cell() {
 # What the supervisor left at its last heartbeat (RUN_FOLDER.md, rgt/recent); a line that is not whole
 # is left out. Sets kept_disk to the disk's numbers if they are of the last minute.
 take_recent() {
-  kept_disk= beats=
+  kept_disk= beats= beat_time=0
   [ -r "$folder/rgt/recent" ] || return 0
   while IFS= read -r beat; do
     set -- $beat
     case ${1:-}:$# in
       disk:7) is_number "$2" && is_number "$3" && is_number "$4" && is_number "$5" || continue
         is_number "$6" && [ "$7" = . ] || continue
+        beat_time=$6
         seconds_up
         age=$((now + uptime - asked_up - $6))
         if [ "$age" -ge 0 ] && [ "$age" -lt 60 ]; then kept_disk="$2 $3 $4 $5"; fi ;;

@@ -312,6 +312,29 @@ TEST_CASE("a look's script that stays answers as one that is sent anew, again an
   }
 }
 
+TEST_CASE("a file server whose clock is hours off makes no log look old") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    LiveRun run(room);
+    run.stop_supervisor();
+    const fs::path recent = room.folder(run.job) / "rgt/recent";
+    const std::time_t now = std::time(nullptr);
+    // By the server's clock, the log was written ten seconds before the heartbeat.
+    for (const std::time_t ahead : {-7200, 7200, 30}) {
+      INFO(ahead);
+      spill(recent, "disk 11 22 33 44 " + std::to_string(now) + " .\n");
+      struct timespec beat[2] = {{now + ahead, 0}, {now + ahead, 0}};
+      struct timespec line[2] = {{now + ahead - 10, 0}, {now + ahead - 10, 0}};
+      REQUIRE(utimensat(AT_FDCWD, recent.c_str(), beat, 0) == 0);
+      REQUIRE(utimensat(AT_FDCWD, run.log.c_str(), line, 0) == 0);
+      const std::int64_t mtime = room.look_at(run.job).cells.at(0).log_mtime;
+      // Half a minute is no other clock, only the time that a write takes.
+      CHECK(mtime == (std::abs(ahead) < 120 ? now + ahead - 10 : now - 10));
+    }
+  }
+}
+
 TEST_CASE("a look takes the disk's numbers from a fresh heartbeat, and measures where one is not") {
   Room room;
   LiveRun run(room);
