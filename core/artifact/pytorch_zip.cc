@@ -258,6 +258,20 @@ Result<void> prove(Archive& archive, Depth depth, std::stop_token stop, Artifact
   return {};
 }
 
+Result<void> read_byte_order(Archive& archive, const std::stop_token& stop, Judgement& judgement) {
+  const ZipEntry* order = archive.zip.find(archive.root + "/byteorder");
+  // Every torch that writes a format version writes the byte order before it.
+  if (order == nullptr && archive.zip.find(archive.root + "/.format_version") != nullptr)
+    judgement.fail(ArtifactVerdict::corrupt, "its byteorder record is missing");
+  if (order == nullptr || order->plain >= 16) return {};
+  const auto word = read_small(archive.zip, *order, stop);
+  if (!word) return word.error();
+  archive.little = *word != "big";
+  if (*word != "big" && *word != "little")
+    judgement.fail(ArtifactVerdict::corrupt, "its byteorder is neither little nor big");
+  return {};
+}
+
 }  // namespace
 
 Result<void> read_pytorch_zip(const FileBytes& file, Depth depth, std::stop_token stop,
@@ -290,19 +304,8 @@ Result<void> read_pytorch_zip(const FileBytes& file, Depth depth, std::stop_toke
     judgement.warn(
         "a TorchScript program: its bytes are proven, but torch.jit.load runs the code in it");
   }
-  if (const ZipEntry* order = archive.zip.find(archive.root + "/byteorder");
-      order != nullptr && order->plain < 16) {
-    const auto word = read_small(archive.zip, *order, stop);
-    if (!word) return word.error();
-    archive.little = *word != "big";
-    if (*word != "big" && *word != "little")
-      judgement.fail(ArtifactVerdict::corrupt, "its byteorder is neither little nor big");
-  }
-  // Every torch that writes a format version writes the byte order before it.
-  if (archive.zip.find(archive.root + "/.format_version") != nullptr &&
-      archive.zip.find(archive.root + "/byteorder") == nullptr)
-    judgement.fail(ArtifactVerdict::corrupt, "its byteorder record is missing");
-  auto done = prove(archive, depth, std::move(stop), report, judgement);
+  auto done = read_byte_order(archive, stop, judgement);
+  if (done) done = prove(archive, depth, std::move(stop), report, judgement);
   if (done || !is_damage(done.error())) return done;
   judgement.fail(ArtifactVerdict::corrupt, done.error().message);
   return {};

@@ -3,6 +3,7 @@
 // record is still the same.
 #include <map>
 
+#include "core/artifact/format.h"
 #include "core/artifact/zip_archive.h"
 #include "tests/core/artifact/artifact_fixture.h"
 
@@ -23,6 +24,23 @@ std::map<std::string, std::string> records_of(const std::filesystem::path& path)
 }
 
 }  // namespace
+
+TEST_CASE("A damaged byte order is a verdict of the reader, not a failure to read") {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "m.pt";
+  std::string damaged = bytes_of(data_file("torch2.pt"));
+  const std::size_t at = damaged.find("little");
+  REQUIRE(at != std::string::npos);
+  damaged[at] = 'L';
+  std::ofstream(path, std::ios::binary) << damaged;
+  const auto file = FileBytes::open(path);
+  REQUIRE(file);
+  ArtifactReport report;
+  CHECK(read_pytorch_zip(*file, Depth::structure, {}, report));
+  CHECK(report.verdict == ArtifactVerdict::corrupt);
+  REQUIRE_FALSE(report.findings.empty());
+  CHECK(report.findings[0].what.find("byteorder") != std::string::npos);
+}
 
 TEST_CASE("A flipped bit anywhere in a PyTorch checkpoint is caught or changes no record") {
   for (const char* name : {"state_dict.pt", "views.pt"}) {
