@@ -300,9 +300,10 @@ say_cell() {
 # What the supervisor left at its last heartbeat (RUN_FOLDER.md, rgt/recent); a line that is not whole
 # is left out. Sets kept_disk to the disk's numbers if they are of the last minute.
 take_recent() {
-  kept_disk= beats= beat_time=0
+  kept_disk= beats= beat_time=0 lines=0
   [ -r "$folder/rgt/recent" ] || return 0
-  while IFS= read -r beat; do
+  while IFS= read -r beat && [ "$lines" -lt 16 ]; do  # more than a supervisor leaves
+    lines=$((lines + 1))
     set -- $beat
     case ${1:-}:$# in
       disk:7) is_number "$2" && is_number "$3" && is_number "$4" && is_number "$5" || continue

@@ -360,12 +360,17 @@ TEST_CASE("garbage in a run folder's files makes unknowns, never a broken look")
   LiveRun run(room);
   const CellReading real = run.read();
   spill(run.process, "pid=\x01$(reboot) start=-- boot=; attempt=1");
-  std::ofstream(room.folder(run.job) / "rgt/heartbeats", std::ios::app)
-      << "time=17 disk_fr\n\xff\n";
+  run.stop_supervisor();  // it would put a right one in its place
+  std::string recent =
+      "disk 1 2 3\n\xff\nheartbeat 1 2 3 4 5 6 - .\nheartbeat 1 2 3 4 5 x - .\n"
+      "heartbeat 1 2 3 4 5 6 $(reboot) .\nheartbeat 1 2 3 4 5 6 =a .";
+  for (int i = 0; i < 1000; ++i) recent += "\nheartbeat 1 2 3 4 5 6 - .";
+  spill(room.folder(run.job) / "rgt/recent", recent);
   const RunReading reading = room.look_at(run.job);
   CHECK(reading.cells.at(0).process.pid == 0);
   CHECK(reading.cells.at(0).life == Life::running);  // its keeper is alive and vouches for it
-  CHECK_FALSE(reading.heartbeats.empty());
+  CHECK(reading.heartbeats.size() > 1);
+  CHECK(reading.heartbeats.size() <= 16);
   run.end_real(real);
 }
 
