@@ -41,14 +41,15 @@ stat_log() {
   [ $# -gt 0 ] || return 0
   fields=$(($# * 3))
   set -- $(stat -L -c '%i %s %Y' -- "$@" 2>/dev/null)
-  [ $# -eq "$fields" ] && are_numbers "$@" || return 0  # one went away meanwhile
+  [ $# -eq "$fields" ] || return 0  # one went away meanwhile
   for part in $parts; do
+    is_number "$2" && is_number "$3" || return 0
     case $part in
       clock)
         now=$3 timed=1
         seconds_up
         asked_up=$uptime ;;
-      log) log_inode=$1 log_size=$2 log_mtime=$3 ;;
+      log) inode_of "$1" && log_size=$2 log_mtime=$3 ;;
       recent) skew=$(($3 - beat_time)) ;;
     esac
     shift 3
@@ -56,8 +57,14 @@ stat_log() {
   if [ "$skew" -gt -120 ] && [ "$skew" -lt 120 ]; then skew=0; fi  # writing it takes a moment, too
   if [ "$log_mtime" -gt "$skew" ]; then log_mtime=$((log_mtime - skew)); fi
 }
-are_numbers() {
-  for number; do is_number "$number" || return 1; done
+# Some file servers use all 64 bits, more than a shell or our number fields hold; the last digits of
+# such an inode tell it apart well enough.
+inode_of() {
+  log_inode=$1
+  while case $log_inode in ???????????????????* | 0?*) true ;; *) false ;; esac; do
+    log_inode=${log_inode#?}
+  done
+  is_number "$log_inode"
 }
 
 say_log() {  # say_log FILE: after stat_log; only the bytes that are new, and of those the newest

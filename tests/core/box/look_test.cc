@@ -140,6 +140,34 @@ TEST_CASE("a look gives the new bytes only, and notices rotation and truncation"
   }
 }
 
+TEST_CASE("inodes of 64 bits are read, and known again") {
+  for (const std::string& interpreter : interpreters()) {
+    INFO(interpreter);
+    Room room(interpreter);
+    LiveRun run(room);
+    const fs::path tools = room.root / "odd-tools";
+    spill(tools / "stat",
+          "#!/bin/sh\n/usr/bin/stat \"$@\" | "
+          "sed -E 's/^[0-9]+ ([0-9]+ [0-9]+)$/18446700000000000123 \\1/'\n");
+    fs::permissions(tools / "stat", fs::perms::owner_all);
+    ScriptShell odd(interpreter, tools.string() + ":" + room.path, room.root);
+    spill(run.log, "first\n");
+    const auto read = [&](const std::vector<LogPosition>& positions) {
+      LookRequest request;
+      request.runs.push_back({run.job.run, room.folder(run.job), positions});
+      auto reading = look(odd, request, {});
+      REQUIRE(reading.ok());
+      return reading->runs.at(0).cells.at(0);
+    };
+    const CellReading first = read({});
+    CHECK(first.log_bytes == "first\n");
+    std::ofstream(run.log, std::ios::app) << "second\n";
+    const CellReading second = read({{"a", first.log_inode, 6}});
+    CHECK_FALSE(second.log_rotated);
+    CHECK(second.log_bytes == "second\n");
+  }
+}
+
 TEST_CASE("of more new bytes than the limit, the newest come") {
   Room room;
   LiveRun run(room);
