@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 #include "core/base/digest.h"
 #include "tests/core/box/script_shell.h"
@@ -26,6 +27,41 @@ std::vector<std::string> paths(const Manifest& manifest) {
 }
 
 }  // namespace
+
+TEST_CASE("a box with nothing but busybox starts, is looked at and proves its files") {
+  const fs::path busybox = "/usr/bin/busybox";
+  if (!fs::exists(busybox)) {
+    WARN("skipped: no busybox here");
+    return;
+  }
+  Room room("busybox");
+  const fs::path applets = room.root / "applets";
+  fs::create_directories(applets);
+  REQUIRE(std::system((busybox.string() + " --install -s '" + applets.string() + "'").c_str()) ==
+          0);
+  room.shell = ScriptShell("busybox", applets, room.root);
+  JobSpec job = room.job({cell("a",
+                               "echo step 1; sleep 0.2; mkdir -p \"$RGT_OUT/steps\"; "
+                               "echo weights >\"$RGT_OUT/steps/m.bin\"; echo step 2",
+                               {"steps", "absent"})});
+  const auto started = room.start(job);
+  INFO((started ? "" : started.error().message));
+  REQUIRE(started.ok());
+  const RunReading ended =
+      room.look_until(job, [](const RunReading& r) { return r.supervisor_finished; });
+  REQUIRE(ended.cells.size() == 1);
+  CHECK(ended.cells[0].marker == CellReading::Marker::done);
+  CHECK(ended.cells[0].log_bytes == "step 1\nstep 2\n");
+  CHECK(ended.cells[0].artifacts_present == 1);
+  CHECK(ended.disk_total_bytes > 0);
+  CHECK_FALSE(ended.heartbeats.empty());
+  const LogPosition seen{"a", ended.cells[0].log_inode, 7};
+  CHECK(room.look_at(job, {seen}).cells.at(0).log_size == 14);
+  const Manifest manifest = take(room, job);
+  REQUIRE(paths(manifest) == std::vector<std::string>{"steps/m.bin", "absent"});
+  CHECK(manifest.entries[0].sha256 == sha256_hex("weights\n"));
+  CHECK_FALSE(manifest.entries[1].present);
+}
 
 TEST_CASE(
     "the manifest lists every expected file with its digest, and what is missing as missing") {
