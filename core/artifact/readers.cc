@@ -97,14 +97,49 @@ Result<void> take_digest(const FileBytes& file, std::stop_token stop, ArtifactRe
   return {};
 }
 
+struct NamedFormat {
+  std::string_view ending;
+  std::string_view formats;  // that the loader of such a file takes: words
+};
+// Only endings that promise one thing: .bin, .ckpt and .index are anything.
+constexpr std::string_view kTorch = "pytorch_zip pytorch_legacy pytorch_tar torchscript";
+constexpr std::array<NamedFormat, 10> kNamed{{{".safetensors", "safetensors"},
+                                              {".pt", kTorch},
+                                              {".pth", kTorch},
+                                              {".gguf", "gguf"},
+                                              {".npy", "npy"},
+                                              {".npz", "npz"},
+                                              {".onnx", "onnx"},
+                                              {".keras", "keras hdf5"},  // hdf5: before Keras 2.12
+                                              {".h5", "hdf5"},
+                                              {".hdf5", "hdf5"}}};
+
+// A file that is sound as something else than its name says will not load as what it is taken for;
+// a pickle that calls itself safetensors is worse.
+void judge_name(const fs::path& path, ArtifactReport& report) {
+  const std::string ending = to_lower(path.extension().string());
+  for (const NamedFormat& named : kNamed) {
+    if (report.verdict != ArtifactVerdict::ok || named.ending != ending) continue;
+    const auto takes = split(named.formats, ' ');
+    if (std::find(takes.begin(), takes.end(), report.format) != takes.end()) continue;
+    Judgement(report).fail(ArtifactVerdict::corrupt, "it is named " + ending + ", but is " +
+                                                         report.format + ": what loads " + ending +
+                                                         " files will refuse it; give it its name");
+  }
+}
+
 Result<void> read_as_its_format(const FileBytes& file, const fs::path& path, Depth depth,
                                 std::stop_token stop, ArtifactReport& report) {
   const auto head =
       file.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(report.size, kHeadBytes)));
   if (!head) return head.error();
-  if (const Read read = reader_for(path, *head, report.size); read != nullptr)
-    return read(file, depth, std::move(stop), report);
-  judge_plain(path, report);
+  const Read read = reader_for(path, *head, report.size);
+  if (read == nullptr) {
+    judge_plain(path, report);
+    return {};
+  }
+  if (auto done = read(file, depth, std::move(stop), report); !done) return done;
+  judge_name(path, report);
   return {};
 }
 

@@ -38,6 +38,31 @@ TEST_CASE("A well-formed checkpoint made by hand is fine, so the refusals below 
   CHECK(report.parameters == 4);
 }
 
+TEST_CASE("A sound file under another format's name is not what it is taken for") {
+  const std::string torch = bytes_of(data_file("training.pt"));
+  const std::string tensors = bytes_of(data_file("good.safetensors"));
+  const std::string legacy = bytes_of(data_file("legacy.pt"));
+  for (const auto& [name, bytes, fits] :
+       std::vector<std::tuple<std::string, std::string, bool>>{{"m.safetensors", torch, false},
+                                                               {"M.SafeTensors", torch, false},
+                                                               {"m.pt", tensors, false},
+                                                               {"m.npz", torch, false},
+                                                               {"m.h5", tensors, false},
+                                                               {"m.onnx", legacy, false},
+                                                               {"m.PTH", torch, true},
+                                                               {"m.pt", legacy, true},
+                                                               {"m.ckpt", tensors, true},
+                                                               {"pytorch_model.bin", torch, true},
+                                                               {"weights", tensors, true}}) {
+    INFO(name);
+    const ArtifactReport report = check_bytes(name, bytes);
+    CHECK((report.verdict == ArtifactVerdict::ok) == fits);
+    if (fits) continue;
+    CHECK(report.verdict == ArtifactVerdict::corrupt);
+    CHECK(report.findings.back().what.find("but is " + report.format) != std::string::npos);
+  }
+}
+
 TEST_CASE("An attack is named even when the pickle breaks behind it") {
   for (const std::string& rest : {std::string(""), std::string("\xff"), std::string("t."),
                                   std::string("X\xff\xff\xff\xff")}) {

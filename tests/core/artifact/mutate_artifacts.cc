@@ -19,6 +19,7 @@
 #include "core/base/digest.h"
 #include "core/base/json.h"
 #include "core/base/text.h"
+#include "tests/core/artifact/known_values.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/temporary_folder.h"
 
@@ -39,130 +40,6 @@ struct Original {
 std::string bytes_of(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-// ---- what a file loads to, read apart from the readers' own judgement
-
-std::string dump(const Pickle& pickle) {
-  std::string text;
-  for (const PickleValue& value : pickle.values) {
-    text += std::to_string(static_cast<int>(value.kind)) + " " + std::to_string(value.integer) +
-            " " + value.text + "(";
-    for (const PickleRef item : value.items) text += std::to_string(item) + ",";
-    text += ")";
-  }
-  return text + std::to_string(pickle.root);
-}
-
-// What the loaders make of an archive: its pickles, the storages they name, the byte order, the
-// code. Other records (versions, alignment, debug lines) change no value.
-std::string values_of_zip(const FileBytes& file) {
-  const auto zip = ZipArchive::open(file);
-  const std::string root = zip->entries()[0].name.substr(0, zip->entries()[0].name.find('/')) + "/";
-  const auto content = [&](const std::string& name) {
-    std::string bytes;
-    const ZipEntry* entry = zip->find(root + name);
-    if (entry == nullptr) return std::string("absent");
-    const auto read = zip->read(*entry, {}, [&](std::string_view piece) { bytes += piece; });
-    return read ? bytes : std::string("unreadable");
-  };
-  std::string values = content("byteorder") == "big" ? "big" : "little";
-  for (const std::string folder : {"data", "constants"}) {
-    const auto pickle = read_pickle(content(folder + ".pkl"));
-    if (!pickle) continue;
-    ArtifactReport ignored;
-    Judgement judgement(ignored);
-    values += dump(*pickle);
-    for (const auto& [key, storage] : read_torch_model(*pickle, folder, judgement).storages)
-      values += key + sha256_hex(content(folder + "/" + key));
-  }
-  std::map<std::string, std::string> code;
-  for (const ZipEntry& entry : zip->entries()) {
-    if (entry.name.starts_with(root + "code/") && entry.name.ends_with(".py"))
-      code[entry.name] = content(entry.name.substr(root.size()));
-  }
-  for (const auto& [name, text] : code) values += name + sha256_hex(text);
-  return values;
-}
-
-struct Legacy {
-  std::vector<Pickle> pickles = {};
-  std::vector<std::size_t> edges = {};
-  std::string values = {};
-};
-
-Legacy read_legacy(std::string_view bytes) {
-  Legacy legacy;
-  std::size_t at = 0;
-  for (int i = 0; i < 5; ++i) {
-    auto pickle = read_pickle(bytes.substr(at));
-    if (!pickle) return legacy;
-    at += pickle->size;
-    legacy.edges.push_back(at);
-    legacy.pickles.push_back(std::move(*pickle));
-  }
-  ArtifactReport ignored;
-  Judgement judgement(ignored);
-  const TorchModel model = read_torch_model(legacy.pickles[3], "object", judgement);
-  legacy.values = dump(legacy.pickles[3]);
-  const Pickle& keys = legacy.pickles[4];
-  for (const PickleRef ref : keys.values[keys.root].items) {
-    const std::string& key = keys.values[ref].text;
-    const auto storage = model.storages.find(key);
-    if (storage == model.storages.end()) return legacy;
-    const std::size_t size = storage->second.count * storage->second.element_size;
-    legacy.edges.insert(legacy.edges.end(), {at + 8, at + 8 + size});
-    legacy.values += key + sha256_hex(bytes.substr(std::min(at + 8, bytes.size()), size));
-    at += 8 + size;
-  }
-  return legacy;
-}
-
-std::string values_of_safetensors(std::string_view bytes) {
-  const std::size_t header = Cursor(bytes).little(8);
-  const auto json = nlohmann::json::parse(bytes.substr(8, header));
-  std::string values;
-  for (const auto& [name, tensor] : json.items()) {
-    values += name;
-    if (name == "__metadata__") {
-      values += tensor.dump();
-      continue;
-    }
-    const std::size_t begin = tensor["data_offsets"][0], end = tensor["data_offsets"][1];
-    values += tensor["dtype"].dump() + tensor["shape"].dump() +
-              sha256_hex(bytes.substr(8 + header + begin, end - begin));
-  }
-  return values;
-}
-
-std::string values_of(const std::string& format, const fs::path& path, std::string_view bytes) {
-  if (format == "safetensors") return values_of_safetensors(bytes);
-  if (format == "pytorch_legacy") return read_legacy(bytes).values;
-  const auto file = FileBytes::open(path);
-  return values_of_zip(*file);
-}
-
-std::vector<std::size_t> edges_of(const Original& original) {
-  std::vector<std::size_t> edges{0, original.bytes.size()};
-  if (original.format == "safetensors") {
-    const std::size_t data = 8 + Cursor(original.bytes).little(8);
-    edges.insert(edges.end(), {8, data});
-    for (const auto& tensor :
-         nlohmann::json::parse(original.bytes.substr(8, data - 8)).get<nlohmann::json::object_t>())
-      if (tensor.second.contains("data_offsets"))
-        edges.push_back(data + tensor.second["data_offsets"][1].get<std::size_t>());
-  } else if (original.format == "pytorch_legacy") {
-    const auto more = read_legacy(original.bytes).edges;
-    edges.insert(edges.end(), more.begin(), more.end());
-  } else {
-    const auto file = FileBytes::open(original.path);
-    const auto zip = ZipArchive::open(*file);
-    for (const ZipEntry& entry : zip->entries())
-      edges.insert(edges.end(), {entry.header, entry.data, entry.data + entry.packed, entry.end});
-  }
-  std::sort(edges.begin(), edges.end());
-  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
-  return edges;
 }
 
 // ---- damage
@@ -323,16 +200,12 @@ Mutant mutate(const Original& of, Dice& dice) {
   std::vector<Make> ways{flip, flip, flip, flip, zero, cut, zero_tail, append, swap_parts, shift};
   if (of.format == "safetensors")
     ways.insert(ways.end(), {safetensors_header, safetensors_header});
-  else if (of.format != "pytorch_legacy")
+  else if (is_zip(of.format))
     ways.insert(ways.end(), {zip_field, zip_field, zip_field, zip_name});
   return ways[below(dice, ways.size())](of, dice);
 }
 
 // ---- judging
-
-bool has_checksums(const Original& of) {
-  return of.format == "pytorch_zip" || of.format == "torchscript";
-}
 
 ArtifactReport check(const fs::path& path, Depth depth, bool digest = false) {
   const auto report = check_artifact(path, {depth, digest}, {});
@@ -343,10 +216,15 @@ ArtifactReport check(const fs::path& path, Depth depth, bool digest = false) {
 // The column of the table.
 std::string caught_by(const Original& of, const fs::path& path, const Mutant& mutant) {
   if (mutant.bytes == of.bytes) return "same bytes";
-  if (check(path, Depth::resume).verdict == ArtifactVerdict::ok) {
-    if (values_of(of.format, path, mutant.bytes) == of.values) return "harmless";
+  if (const ArtifactReport report = check(path, Depth::resume);
+      report.verdict == ArtifactVerdict::ok) {
     require(check(path, Depth::digest, true).sha256 != sha256_hex(of.bytes), "an equal digest");
-    return has_checksums(of) ? "NOT CAUGHT" : "digest only";
+    // A whole file of another format, of which this one held a copy.
+    if (report.format != of.format) return "digest only";
+    if (values_of(of.format, path, mutant.bytes) == of.values) return "harmless";
+    const bool told =
+        has_checksums(of.format) && !only_whole_parts(of.format, of.bytes, mutant.bytes);
+    return told ? "NOT CAUGHT" : "digest only";
   }
   for (const Depth depth : {Depth::structure, Depth::checksums, Depth::values}) {
     if (check(path, depth).verdict != ArtifactVerdict::ok) return std::string(depth_name(depth));
@@ -374,14 +252,19 @@ void print(const Table& table, std::size_t total) {
 std::vector<Original> read_originals(const fs::path& folder) {
   std::vector<Original> originals;
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(folder)) paths.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file()) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   for (const fs::path& path : paths) {
     const ArtifactReport report = check(path, Depth::resume);
-    if (report.verdict != ArtifactVerdict::ok || report.tensors == 0) continue;
+    // What is of several files, or nothing but text, is no subject here.
+    const bool several = report.format.starts_with("tf_bundle") || report.format == "tf_shard" ||
+                         path.filename().string().starts_with("outside");
+    const bool filled = report.tensors > 0 || report.format.starts_with("tf");
+    if (report.verdict != ArtifactVerdict::ok || several || !filled) continue;
     Original original{path, report.format, bytes_of(path)};
     original.values = values_of(report.format, path, original.bytes);
-    original.edges = edges_of(original);
+    original.edges = edges_of(report.format, path, original.bytes);
     originals.push_back(std::move(original));
   }
   return originals;
