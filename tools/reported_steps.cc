@@ -3,12 +3,20 @@
 
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <map>
+#include <optional>
 
 #include "core/artifact/file_facts.h"
+#include "core/triage/progress.h"
 
 namespace rgt {
 namespace {
+
+struct HeldProgress {
+  std::optional<double> step = {}, epoch = {};
+  std::string path = {};
+};
 
 constexpr std::array kStepKeys{"global_step", "step", "iteration", "iter"};
 constexpr std::array kEpochKeys{"epoch", "current_epoch"};
@@ -59,10 +67,25 @@ void keep_highest(HeldProgress& kept, const HeldProgress& one) {
   if (further || (later && !one.step && !kept.step)) kept.path = one.path;
 }
 
+std::string words(const char* format, double number) {
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), format, number);
+  return text.data();
+}
+
 // Nothing if the two do not speak of the same thing.
-std::optional<bool> is_behind(const Progress& reported, const HeldProgress& held) {
-  if (reported.step && held.step) return *held.step < static_cast<double>(*reported.step);
-  if (reported.epoch && held.epoch) return *held.epoch + 1 < *reported.epoch;
+std::optional<ReportedSteps> compare(const std::string& cell, const Progress& reported,
+                                     const HeldProgress& held) {
+  const auto row = [&](const char* format, double by_log, double by_file, double allowed) {
+    return ReportedSteps{.cell = cell,
+                         .log = words(format, by_log),
+                         .checkpoint = words(format, by_file),
+                         .path = held.path,
+                         .behind = by_file + allowed < by_log};
+  };
+  if (reported.step && held.step)
+    return row("step %.0f", static_cast<double>(*reported.step), *held.step, 0);
+  if (reported.epoch && held.epoch) return row("epoch %.6g", *reported.epoch, *held.epoch, 1);
   return std::nullopt;
 }
 
@@ -76,12 +99,8 @@ std::vector<ReportedSteps> compare_steps(const std::vector<CellMemory>& memory,
   }
   std::vector<ReportedSteps> compared;
   for (const CellMemory& cell : memory) {
-    ReportedSteps one{
-        .cell = cell.cell, .reported = read_progress(cell.tail), .held = held[cell.cell]};
-    const auto behind = is_behind(one.reported, one.held);
-    if (!behind) continue;
-    one.behind = *behind;
-    compared.push_back(std::move(one));
+    if (auto row = compare(cell.cell, read_progress(cell.tail), held[cell.cell]))
+      compared.push_back(std::move(*row));
   }
   return compared;
 }

@@ -4,27 +4,21 @@
 // nothing newer is there.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "core/triage/progress.h"
 #include "core/triage/verdict.h"
 #include "tools/pull_run.h"
 
 namespace rgt {
 
-struct HeldProgress {
-  std::optional<double> step = {}, epoch = {};
-  std::string path = {};  // of the artifact that holds the highest
-};
-
 struct ReportedSteps {
   std::string cell = {};
-  Progress reported = {};  // by the log's ending, as the last look saw it
-  HeldProgress held = {};
-  // Held is behind reported. Steps are compared where both are known; else epochs, where one apart
-  // is the same, since some count from 0.
+  std::string log = {};         // "step 900" or "epoch 9": by its ending, as the last look saw it
+  std::string checkpoint = {};  // the same by the artifacts
+  std::string path = {};        // of the artifact that holds the highest
+  // The checkpoint is behind the log. Steps are compared where both are known; else epochs, where
+  // one apart is the same, since some count from 0.
   bool behind = false;
 };
 

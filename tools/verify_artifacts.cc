@@ -268,33 +268,20 @@ void write_metrics(const std::vector<ArtifactItem>& items, Report& report) {
   report.field("metrics") = std::move(rows);
 }
 
-std::string in_words(const std::optional<double>& step, const std::optional<double>& epoch) {
-  std::array<char, 64> words{};
-  const bool by_step = step.has_value();
-  std::snprintf(words.data(), words.size(), by_step ? "step %.0f" : "epoch %.6g",
-                by_step ? *step : epoch.value_or(0));
-  return words.data();
-}
-
 // How far each cell was by its log, and how far by what it left behind.
 void write_steps(const std::vector<CellMemory>& memory, const std::vector<ArtifactItem>& items,
                  Report& report) {
   Json rows = Json::array();
   for (const ReportedSteps& cell : compare_steps(memory, items)) {
-    const bool by_step = cell.reported.step && cell.held.step;
-    const std::optional<double> reported_step =
-        by_step ? std::optional(static_cast<double>(*cell.reported.step)) : std::nullopt;
-    const std::string reported = in_words(reported_step, cell.reported.epoch);
-    const std::string held = in_words(by_step ? cell.held.step : std::nullopt, cell.held.epoch);
     rows.push_back({{"cell", cell.cell},
-                    {"log", reported},
-                    {"checkpoint", held},
-                    {"path", cell.held.path},
+                    {"log", cell.log},
+                    {"checkpoint", cell.checkpoint},
+                    {"path", cell.path},
                     {"behind", cell.behind}});
     if (cell.behind) {
-      report.add_line("behind  " + cell.cell + ": its log reached " + reported +
-                      ", the newest checkpoint here is of " + held + " (" +
-                      clean_line(cell.held.path, 120) + "): what came after would be lost");
+      report.add_line("behind  " + cell.cell + ": its log reached " + cell.log +
+                      ", the newest checkpoint here is of " + cell.checkpoint + " (" +
+                      clean_line(cell.path, 120) + "): what came after would be lost");
     }
   }
   if (!rows.empty()) report.field("steps") = std::move(rows);

@@ -57,8 +57,7 @@ Result<void> cut_to_answer(ScriptOutcome& outcome, std::string_view nonce, std::
 std::string request_to_staying(const ScriptCall& call, std::string_view nonce) {
   std::string bytes(nonce);
   for (const std::string& argument : call.args) {
-    const std::string word = onbox_word(argument);
-    require(argument.find(' ') == std::string::npos && word == "=" + argument && word.size() > 1,
+    require(!argument.empty() && onbox_word(argument) == "=" + argument,
             "an argument for a script that stays is no plain word");
     bytes += " " + argument;
   }

@@ -140,11 +140,11 @@ class Exchange {
 
   // The last line tells that an answer is whole, also where its bytes are too many to be kept.
   void note_ending(std::string_view bytes) {
-    const std::size_t length = end_of_answer(request_nonce_).size();
+    const std::size_t length = last_line_.size();
     ending_.append(bytes.substr(bytes.size() - std::min(bytes.size(), length)));
     if (ending_.size() > length) ending_.erase(0, ending_.size() - length);
   }
-  bool answered() const { return how_ != Asked::once && ending_ == end_of_answer(request_nonce_); }
+  bool answered() const { return how_ != Asked::once && ending_ == last_line_; }
   std::optional<ScriptOutcome> conclude_answer() {
     outcome_.exit_code = 0;
     outcome_.bytes_sent = sent_;
@@ -203,6 +203,7 @@ class Exchange {
   const Asked how_;
   const std::string nonce_;          // of the script's start
   const std::string request_nonce_;  // of one request to a script that stays
+  const std::string last_line_ = end_of_answer(request_nonce_);
   const std::string input_;
   const Patience& patience_;
   std::unique_ptr<char[]> buffer_{new char[kRead]};  // touched only as far as bytes come

@@ -214,6 +214,14 @@ Error SshSession::gone() const {
 
 Error SshSession::runs_nothing() const { return no_exec(alias_, "", -1); }
 
+// Lets libssh read what came on the socket; it does so only for a channel that is asked.
+void SshSession::take_in() {
+  for (auto* shell : {&handles_->next, &handles_->staying}) {
+    if (*shell != nullptr) ssh_channel_poll((*shell)->channel(), 0);
+  }
+  listen();
+}
+
 // What waits on the far side, as far as it can still be trusted.
 void SshSession::drop_stale() {
   const bool silent =
@@ -229,10 +237,7 @@ bool SshSession::stays_here(const ScriptCall& call) const {
 
 Result<int> SshSession::ready(const ScriptCall& call, const Patience& patience) {
   if (has_hung_up(handles_->session)) return gone();
-  for (auto* shell : {&handles_->next, &handles_->staying}) {
-    if (*shell != nullptr) ssh_channel_poll((*shell)->channel(), 0);  // libssh takes in what came
-  }
-  listen();
+  take_in();
   drop_stale();
   if (stays_here(call)) return 0;
   return prepare(patience);
@@ -340,11 +345,8 @@ SshSession::Tended SshSession::tend() {
   if (has_hung_up(session)) return dead;
   std::unique_ptr<PreparedShell>& next = handles_->next;
   std::unique_ptr<PreparedShell>& staying = handles_->staying;
-  for (auto* shell : {&next, &staying}) {
-    if (*shell != nullptr) ssh_channel_poll((*shell)->channel(), 0);  // libssh takes in what came
-  }
+  take_in();
   if (ssh_is_connected(session) == 0) return dead;
-  listen();
   if (staying != nullptr && staying->is_over()) staying.reset();
   if (next != nullptr && next->is_over()) {
     if (Steady::now() - next->since() < kShellLife) return dead;

@@ -64,6 +64,7 @@ class SshSession {
   };
   SshSession(std::unique_ptr<Handles> handles, std::string alias, const Upkeep& upkeep);
   void listen();
+  void take_in();
   void drop_stale();
   bool stays_here(const ScriptCall& call) const;
   Result<int> prepare(const Patience& patience);

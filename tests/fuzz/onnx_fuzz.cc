@@ -4,18 +4,12 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/artifact/format.h"
-#include "tests/fuzz/memory_file.h"
+#include "tests/fuzz/read_bytes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const rgt::MemoryFile memory(std::string_view(reinterpret_cast<const char*>(data), size));
-  auto file = rgt::FileBytes::open(memory.path());
-  rgt::require(file.ok(), "the memory file does not open");
-  rgt::ArtifactReport report;
-  report.path = "/proc/no/such/folder/model.onnx";
-  const auto read = rgt::read_onnx(*file, rgt::Depth::resume, {}, report);
-  rgt::require(read.ok() || read.error().code == rgt::Code::corrupt, "bytes must end in a verdict");
-  rgt::require(report.findings.size() <= 50, "too many findings");
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const rgt::ArtifactReport report =
+      rgt::read_bytes(rgt::read_onnx, bytes, {.path = "/proc/no/such/folder/model.onnx"});
   if (report.verdict == rgt::ArtifactVerdict::ok)
     rgt::require(size > 4 && report.depth == rgt::Depth::values, "nothing is proven");
   return 0;
